@@ -1,0 +1,9 @@
+//! Importers: from what people publish (GGUF files, Hugging Face folders) to a program of exact integers.
+//!
+//! A reader turns a file or a folder into a [`source::SourceModel`]: one normalised description, tensors under
+//! one set of names, the tokenizer. What comes after a reader does not know which one it was.
+
+pub mod error;
+pub mod gguf;
+pub mod hf;
+pub mod source;

@@ -1,0 +1,6 @@
+//! The machine of Refute: exact integer programs, the reference kernels that define them, fast back ends that
+//! give the same bits, and the importers that make programs from published models.
+
+pub mod import;
+pub mod native;
+pub mod tokenizer;
