@@ -3,4 +3,5 @@
 
 pub mod import;
 pub mod native;
+pub mod numerics;
 pub mod tokenizer;
