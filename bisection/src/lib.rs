@@ -1,1 +1,21 @@
-//! The refutation protocol.
+//! The refutation protocol, pure and synchronous. It knows nothing of models, L1 or I/O.
+//!
+//! # Glossary
+//! - **chunk**: at most 512 bytes of a tensor, the unit that is hashed and opened as a whole.
+//! - **tensor root**: root of the positional tree over a tensor's chunks.
+//! - **positional tree**: a binary tree of fixed depth in which every leaf is bound to its index; missing leaves are
+//!   the tagged constant [`tree::PAD`].
+//!
+//! The words of the dispute (assertion, game, claim, pick, open, step) come with the game itself.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+mod hash;
+pub mod tree;
+
+pub use hash::{Hash, Hasher, keccak256, tagged};

@@ -2,6 +2,8 @@
 //! give the same bits, and the importers that make programs from published models.
 
 pub mod import;
+pub mod kernels;
 pub mod native;
 pub mod numerics;
+pub mod program;
 pub mod tokenizer;

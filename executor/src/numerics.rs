@@ -68,6 +68,16 @@ pub const fn sum(a: i64, b: i64) -> Exact<i64> {
     }
 }
 
+/// Difference of two operands.
+///
+/// Domain: |a - b| <= 2^62.
+pub const fn difference(a: i64, b: i64) -> Exact<i64> {
+    match a.checked_sub(b) {
+        Some(p) if p <= WIDE_LIMIT && p >= -WIDE_LIMIT => Ok(p),
+        _ => Err(OutOfDomain("difference")),
+    }
+}
+
 /// Number of bits of a magnitude: 0 for 0, otherwise `floor(log2 x) + 1`.
 pub const fn bit_length(x: u64) -> i32 {
     64 - x.leading_zeros() as i32

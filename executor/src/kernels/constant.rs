@@ -1,0 +1,85 @@
+//! A constant's values, wherever and however they are stored.
+
+use crate::numerics::{Exact, OutOfDomain};
+use crate::program::{ConstantInfo, ElementType};
+
+/// Where the values are.
+#[derive(Clone, Copy, Debug)]
+pub enum ConstantData<'a> {
+    /// Row-major, little-endian.
+    Rows(&'a [u8]),
+    /// Panels of 32 rows with the bytes of `digits` planes interleaved; see docs/specification.md, "Artefact".
+    Panels(&'a [u8]),
+}
+
+/// A constant.
+#[derive(Clone, Copy, Debug)]
+pub struct Constant<'a> {
+    /// Shape and type.
+    pub info: ConstantInfo,
+    /// Values.
+    pub data: ConstantData<'a>,
+}
+
+const GONE: OutOfDomain = OutOfDomain("constant");
+
+/// Offset of element (row, column) of plane `digit` in the panel layout
+/// `[rows/32][columns/4][digits][2][16 rows][4 columns]`.
+pub fn panel_offset(row: usize, column: usize, columns: usize, digits: usize, digit: usize) -> Option<usize> {
+    let (panel, half, lane) = (row >> 5, (row >> 4) & 1, row & 15);
+    let quads = columns.div_ceil(4);
+    let group = panel.checked_mul(quads)?.checked_add(column >> 2)?.checked_mul(digits)?.checked_add(digit)?;
+    group.checked_mul(128)?.checked_add((half << 6) | (lane << 2) | (column & 3))
+}
+
+impl<'a> Constant<'a> {
+    /// The element at a row and column.
+    pub fn at(&self, row: i64, column: i64) -> Exact<i64> {
+        let (r, c) = (usize::try_from(row).map_err(|_| GONE)?, usize::try_from(column).map_err(|_| GONE)?);
+        let (rows, columns) = (self.info.rows as usize, self.info.columns as usize);
+        if r >= rows || c >= columns {
+            return Err(GONE);
+        }
+        match self.data {
+            ConstantData::Rows(bytes) => {
+                let size = self.info.element.size();
+                let start = r.checked_mul(columns).and_then(|x| x.checked_add(c)).and_then(|x| x.checked_mul(size));
+                let start = start.ok_or(GONE)?;
+                let end = start.checked_add(size).ok_or(GONE)?;
+                let bytes = bytes.get(start..end).ok_or(GONE)?;
+                Ok(match (self.info.element, bytes) {
+                    (ElementType::I8, [a]) => i64::from(i8::from_le_bytes([*a])),
+                    (ElementType::I16, [a, b]) => i64::from(i16::from_le_bytes([*a, *b])),
+                    (ElementType::U16, [a, b]) => i64::from(u16::from_le_bytes([*a, *b])),
+                    (ElementType::I32, [a, b, c, d]) => i64::from(i32::from_le_bytes([*a, *b, *c, *d])),
+                    (ElementType::I64, bytes) => i64::from_le_bytes(bytes.try_into().map_err(|_| GONE)?),
+                    _ => return Err(GONE),
+                })
+            }
+            ConstantData::Panels(bytes) => {
+                let digits = self.info.element.size();
+                let digit = |d: usize| {
+                    let at = panel_offset(r, c, columns, digits, d)?;
+                    bytes.get(at).map(|b| i64::from(i8::from_le_bytes([*b])))
+                };
+                let high = digit(0).ok_or(GONE)?;
+                match digits {
+                    1 => Ok(high),
+                    // 256 high + low, both signed bytes.
+                    _ => high
+                        .checked_mul(256)
+                        .and_then(|h| h.checked_add(digit(1)?))
+                        .ok_or(GONE),
+                }
+            }
+        }
+    }
+
+    /// Does every element lie in the declared range.
+    pub fn within_range(&self) -> bool {
+        (0..i64::from(self.info.rows)).all(|r| {
+            (0..i64::from(self.info.columns))
+                .all(|c| self.at(r, c).is_ok_and(|x| (self.info.low..=self.info.high).contains(&x)))
+        })
+    }
+}
