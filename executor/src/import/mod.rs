@@ -3,7 +3,9 @@
 //! A reader turns a file or a folder into a [`source::SourceModel`]: one normalised description, tensors under
 //! one set of names, the tokenizer. What comes after a reader does not know which one it was.
 
+pub mod architecture;
 pub mod error;
 pub mod gguf;
+pub mod graph;
 pub mod hf;
 pub mod source;
