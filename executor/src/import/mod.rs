@@ -4,8 +4,13 @@
 //! one set of names, the tokenizer. What comes after a reader does not know which one it was.
 
 pub mod architecture;
+mod chain;
 pub mod error;
 pub mod gguf;
 pub mod graph;
 pub mod hf;
+pub mod lower;
+pub mod pilot;
 pub mod source;
+mod tables;
+pub mod weights;
