@@ -58,7 +58,7 @@ const NORMED_BITS: i32 = 20;
 /// Fractional bits of scores and of a soft cap's argument.
 const SCORE_BITS: i32 = 20;
 /// Fractional bits of a vector of length 1.
-const UNIT_BITS: i32 = 28;
+pub(super) const UNIT_BITS: i32 = 28;
 /// Lowest row exponent of 16-bit mantissas.
 const EXPONENT_MIN: i32 = -15;
 

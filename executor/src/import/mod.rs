@@ -11,6 +11,7 @@ pub mod graph;
 pub mod hf;
 pub mod lower;
 pub mod pilot;
+pub mod run;
 pub mod source;
 mod tables;
 pub mod weights;
