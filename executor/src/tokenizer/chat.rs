@@ -4,9 +4,11 @@
 //! additions as there. It is also a program by a stranger that runs on every request: its work, its memory and its
 //! output are limited, and nothing in it depends on the clock, so that anybody can render the same prompt again.
 
+use std::collections::BTreeMap;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, Output, State};
+use minijinja::{Environment, Error, ErrorKind, Output, State, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
 pub use super::python::Date;
@@ -99,18 +101,17 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ChatError> {
-        let message = |m: &Message| {
-            Value::from_iter([("role", m.role.as_str()), ("content", m.content.as_str())])
-        };
-        let mut context = vec![
+        let message =
+            |m: &Message| context! { role => m.role.as_str(), content => m.content.as_str() };
+        let mut context = BTreeMap::from([
             ("messages", messages.iter().map(message).collect::<Value>()),
             ("tools", Value::from(())),
             ("documents", Value::from(())),
             ("add_generation_prompt", Value::from(add_generation_prompt)),
-        ];
+        ]);
         if let Some(date) = date {
             let now = move |format: &str| strftime(date, format).map_err(invalid);
-            context.push(("strftime_now", Value::from_function(now)));
+            context.insert("strftime_now", Value::from_function(now));
         }
         context.extend(
             self.special_tokens
@@ -121,7 +122,7 @@ impl ChatTemplate {
         let template = self.environment.get_template(NAME).map_err(|e| error(&e))?;
         let mut output = Limited(Vec::new());
         let rendered = template
-            .render_captured_to(Value::from_iter(context), &mut output)
+            .render_captured_to(Value::from(context), &mut output)
             .map(drop);
         rendered.map_err(|e| error(&e))?;
         String::from_utf8(output.0).map_err(|e| ChatError::Template(e.to_string()))

@@ -59,10 +59,11 @@ pub mod kind {
 /// Writes the `tokenizer.json` of a vocabulary. The error says what about the vocabulary is wrong.
 pub fn tokenizer_json(v: &GgufVocabulary) -> Result<Vec<u8>, String> {
     let tokens = check(v)?;
+    let kinds = kinds(v, &tokens);
     let ids = index(&tokens)?;
     let parts = match v.model.as_str() {
         "gpt2" => byte_level(v, &ids)?,
-        "llama" => sentencepiece::parts(v, &tokens, &ids)?,
+        "llama" => sentencepiece::parts(v, &tokens, &kinds, &ids)?,
         other => {
             return Err(format!(
                 "tokenizer model {other:?} is not supported; gpt2 and llama are"
@@ -73,7 +74,7 @@ pub fn tokenizer_json(v: &GgufVocabulary) -> Result<Vec<u8>, String> {
         version: "1.0",
         truncation: None,
         padding: None,
-        added_tokens: added_tokens(v, &tokens),
+        added_tokens: added_tokens(&tokens, &kinds),
         normalizer: parts.normalizer,
         pre_tokenizer: parts.pre_tokenizer,
         post_processor: None,
@@ -187,6 +188,28 @@ fn check(v: &GgufVocabulary) -> Result<Vec<String>, String> {
     Ok(v.tokens.iter().enumerate().map(name).collect())
 }
 
+/// The kind of each token. Files err on the side of text: what begins or ends a sequence, and what is written like
+/// `<|im_end|>`, is control whatever the file says, or users could write turns that are not theirs.
+fn kinds(v: &GgufVocabulary, tokens: &[String]) -> Vec<i32> {
+    let framed = |token: &str| {
+        [("<|", "|>"), ("<｜", "｜>")].iter().any(|(open, close)| {
+            token
+                .strip_prefix(open)
+                .and_then(|rest| rest.strip_suffix(close))
+                .is_some_and(|name| !name.is_empty())
+        }) || matches!(token, "<start_of_turn>" | "<end_of_turn>")
+    };
+    let frame = [v.bos, v.eos];
+    let kinds = tokens.iter().zip(&v.token_types).zip(0u32..);
+    kinds
+        .map(|((token, kind), id)| match *kind {
+            kind::NORMAL | kind::USER_DEFINED if frame.contains(&Some(id)) => kind::CONTROL,
+            kind::USER_DEFINED if framed(token) => kind::CONTROL,
+            kind => kind,
+        })
+        .collect()
+}
+
 fn index(tokens: &[String]) -> Result<HashMap<&str, usize>, String> {
     let mut ids = HashMap::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
@@ -199,15 +222,17 @@ fn index(tokens: &[String]) -> Result<HashMap<&str, usize>, String> {
 
 /// Control tokens are special; user-defined ones are matched in any text. The unknown token of a SentencePiece model is
 /// special as well: no text names it.
-fn added_tokens(v: &GgufVocabulary, tokens: &[String]) -> Vec<Value> {
+fn added_tokens(tokens: &[String], kinds: &[i32]) -> Vec<Value> {
     let added = |id: usize, content: &str, special: bool| {
         json!({
             "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
             "normalized": false, "special": special,
         })
     };
-    let kinds = tokens.iter().zip(&v.token_types).enumerate();
-    kinds
+    tokens
+        .iter()
+        .zip(kinds)
+        .enumerate()
         .filter_map(|(id, (token, kind))| match *kind {
             kind::CONTROL | kind::UNKNOWN => Some(added(id, token, true)),
             kind::USER_DEFINED => Some(added(id, token, false)),
@@ -251,10 +276,10 @@ fn byte_level<'a>(
 }
 
 /// Are all 256 byte tokens there, so that any text can be expressed.
-pub(super) fn has_all_bytes(tokens: &[String], types: &[i32]) -> bool {
+pub(super) fn has_all_bytes(tokens: &[String], kinds: &[i32]) -> bool {
     let bytes = tokens
         .iter()
-        .zip(types)
+        .zip(kinds)
         .filter(|(_, kind)| **kind == kind::BYTE);
     let mut seen = [false; 256];
     for (token, _) in bytes {

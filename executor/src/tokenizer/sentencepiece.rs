@@ -22,6 +22,7 @@ const SPACE: &str = "\u{2581}";
 pub(super) fn parts<'a>(
     v: &GgufVocabulary,
     tokens: &'a [String],
+    kinds: &[i32],
     ids: &HashMap<&'a str, usize>,
 ) -> Result<Parts<'a>, String> {
     if v.scores.len() != tokens.len() {
@@ -34,7 +35,7 @@ pub(super) fn parts<'a>(
     if let Some(id) = v.scores.iter().position(|score| score.is_nan()) {
         return Err(format!("the score of token {id} is not a number"));
     }
-    if !has_all_bytes(tokens, &v.token_types) {
+    if !has_all_bytes(tokens, kinds) {
         return Err(
             "not all of the tokens <0x00> to <0xFF> are there; texts could not be expressed".into(),
         );
@@ -62,7 +63,7 @@ pub(super) fn parts<'a>(
         decoder: json!({"type": "Sequence", "decoders": decoders}),
         unknown,
         ignore_merges: false,
-        merges: merges(v, tokens, ids)?,
+        merges: merges(&v.scores, tokens, kinds, ids)?,
     })
 }
 
@@ -87,13 +88,14 @@ impl Cut<'_> {
 }
 
 fn merges<'a>(
-    v: &GgufVocabulary,
+    scores: &[f32],
     tokens: &'a [String],
+    kinds: &[i32],
     ids: &HashMap<&'a str, usize>,
 ) -> Result<Vec<(&'a str, &'a str)>, String> {
     let merged = |id: usize| {
         matches!(
-            v.token_types.get(id),
+            kinds.get(id),
             Some(&(kind::NORMAL | kind::USER_DEFINED | kind::UNUSED))
         )
     };
@@ -101,11 +103,11 @@ fn merges<'a>(
     let mut cuts = Vec::new();
     for (id, (token, score)) in tokens
         .iter()
-        .zip(&v.scores)
+        .zip(scores)
         .enumerate()
         .filter(|(id, _)| merged(*id))
     {
-        if v.token_types.get(id) != Some(&kind::NORMAL) && token.len() > PIECE_BYTES_MAX {
+        if kinds.get(id) != Some(&kind::NORMAL) && token.len() > PIECE_BYTES_MAX {
             continue;
         }
         bytes += token.len();
