@@ -5,6 +5,7 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 STATE=$ROOT/.cache
 DOWNLOADS=${XDG_CACHE_HOME:-$HOME/.cache}/refute/downloads
+# shellcheck disable=SC2034 # setup.sh reads it
 SOURCES=${XDG_CACHE_HOME:-$HOME/.cache}/refute/sources
 TOOLS=$STATE/tools
 export PATH=$TOOLS/bin:$PATH

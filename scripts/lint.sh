@@ -23,7 +23,7 @@ deny() {
 tool cargo-deny
 no_home_paths
 for script in scripts/*.sh bench/*.sh .ci/run; do bash -n "$script"; done
-if command -v shellcheck >/dev/null; then shellcheck -x scripts/*.sh bench/*.sh .ci/run; fi
+if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh bench/*.sh .ci/run; fi
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
