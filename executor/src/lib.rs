@@ -3,6 +3,7 @@
 
 pub mod artefact;
 pub mod engine;
+pub mod generate;
 pub mod import;
 pub mod kernels;
 pub mod model;
@@ -11,3 +12,4 @@ pub mod numerics;
 pub mod program;
 pub mod reference;
 pub mod tokenizer;
+pub mod values;
