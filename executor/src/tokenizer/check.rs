@@ -10,23 +10,23 @@ use serde_json::{Map, Value};
 use super::TokenizerError;
 
 /// Longest file, in bytes. The largest published ones (a quarter of a million tokens) have 35 MB.
-pub const JSON_BYTES_MAX: usize = 128 << 20;
+pub(super) const JSON_BYTES_MAX: usize = 128 << 20;
 /// Highest token id, plus one.
-pub const TOKENS_MAX: usize = 1 << 22;
+pub(super) const TOKENS_MAX: usize = 1 << 22;
 
 /// What the check learned on its way.
 #[derive(Debug)]
-pub struct Facts {
+pub(super) struct Facts {
     /// One more than the highest id.
-    pub size: usize,
+    pub(super) size: usize,
     /// The token that stands for what the vocabulary cannot express.
-    pub unknown: Option<u32>,
+    pub(super) unknown: Option<u32>,
     /// Added tokens and the ids that the file gives them.
-    pub added: Vec<(String, u32)>,
+    pub(super) added: Vec<(String, u32)>,
 }
 
 /// Parses and checks a file; returns it without its truncation and padding.
-pub fn parse(json: &[u8]) -> Result<(Value, Facts), TokenizerError> {
+pub(super) fn parse(json: &[u8]) -> Result<(Value, Facts), TokenizerError> {
     if json.len() > JSON_BYTES_MAX {
         return Err(malformed(format!(
             "{} bytes, at most {JSON_BYTES_MAX} are read",

@@ -1,12 +1,12 @@
 //! Tokenizers and chat templates: from text to token ids and back.
 //!
 //! The work is done by the `tokenizers` library, which is what Hugging Face models are published with. This module
-//! decides what may be loaded ([`check`]), what users may write (special tokens in user text stay text), and how ids
+//! decides what may be loaded (`check`), what users may write (special tokens in user text stay text), and how ids
 //! become text while a model is still generating ([`DecodeStream`]). GGUF files carry only a vocabulary: [`gguf`]
 //! writes the `tokenizer.json` that belongs to it, so that every model goes through the same code.
 
 pub mod chat;
-pub mod check;
+mod check;
 mod decode;
 mod error;
 pub mod gguf;
