@@ -16,7 +16,8 @@ use crate::artefact::{Contents, Provenance, StepLabel, write};
 use crate::engine::Engine;
 use crate::model::{ARTEFACT, Model};
 use crate::program::{ConstantInfo, Interface, Program, validate};
-use crate::tokenizer::{ChatTemplate, Message, Tokenizer, TokenizerOptions};
+use crate::tokenizer::Tokenizer;
+use crate::tokenizer::chat::{ChatTemplate, Message};
 
 /// Makes the back end of the pilot run. Every back end gives the same formats; a fast one gives them sooner.
 pub type EngineFactory<'a> = &'a dyn Fn(Model) -> Result<Box<dyn Engine>, ImportError>;
@@ -141,9 +142,8 @@ fn pilot_tokens(source: &SourceModel) -> Result<Vec<u32>, ImportError> {
         node: what.into(),
         reason: e.to_string(),
     };
-    let options = TokenizerOptions { add_bos: source.add_bos, special_tokens: source.special_tokens.clone() };
-    let tokenizer =
-        Tokenizer::from_json(&source.tokenizer_json, &options).map_err(|e| refused("tokenizer", &e))?;
+    let tokenizer = Tokenizer::of_model(&source.tokenizer_json, source.add_bos, &source.special_tokens)
+        .map_err(|e| refused("tokenizer", &e))?;
     let encode = |text: &str, special| tokenizer.encode(text, special).map_err(|e| refused("tokenizer", &e));
     let mut tokens = Vec::new();
     if source.config.architecture != Architecture::Bert {
