@@ -7,3 +7,10 @@ pub mod error;
 pub mod gguf;
 pub mod hf;
 pub mod source;
+
+mod digest;
+mod encoding;
+mod files;
+mod limits;
+mod rope;
+mod store;
