@@ -86,3 +86,47 @@ fn blocks<const BYTES: usize, const NUMBERS: usize>(
         out.extend_from_slice(&decode(block));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Vectors from the reference decoder, see `generate.py` beside them.
+    const VECTORS: [(Encoding, &str); 11] = [
+        (Encoding::F32, include_str!("../../tests/data/dequant/f32.json")),
+        (Encoding::F16, include_str!("../../tests/data/dequant/f16.json")),
+        (Encoding::BF16, include_str!("../../tests/data/dequant/bf16.json")),
+        (Encoding::Q4_0, include_str!("../../tests/data/dequant/q4_0.json")),
+        (Encoding::Q4_1, include_str!("../../tests/data/dequant/q4_1.json")),
+        (Encoding::Q5_0, include_str!("../../tests/data/dequant/q5_0.json")),
+        (Encoding::Q5_1, include_str!("../../tests/data/dequant/q5_1.json")),
+        (Encoding::Q8_0, include_str!("../../tests/data/dequant/q8_0.json")),
+        (Encoding::Q4_K, include_str!("../../tests/data/dequant/q4_k.json")),
+        (Encoding::Q5_K, include_str!("../../tests/data/dequant/q5_k.json")),
+        (Encoding::Q6_K, include_str!("../../tests/data/dequant/q6_k.json")),
+    ];
+
+    fn bytes(vector: &serde_json::Value, key: &str) -> Vec<u8> {
+        let digits = vector[key].as_str().unwrap();
+        (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_encoding_decodes_to_the_bits_of_the_reference() {
+        for (encoding, text) in VECTORS {
+            let vector: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(vector["encoding"], format!("{encoding:?}"));
+            let mut decoded = Vec::new();
+            encoding.decode(&bytes(&vector, "stored"), &mut decoded);
+            let decoded: Vec<u8> = decoded.iter().flat_map(|x| x.to_le_bytes()).collect();
+            assert!(!decoded.is_empty() && decoded == bytes(&vector, "f32"), "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_is_whole_blocks() {
+        assert_eq!(Encoding::Q4_K.row_bytes(512), Some(288));
+        assert_eq!(Encoding::Q4_K.row_bytes(100), None);
+        assert_eq!(Encoding::F32.row_bytes(usize::MAX), None);
+    }
+}

@@ -15,7 +15,9 @@ pub(crate) const VOCABULARY_MAX: usize = 1 << 20;
 pub(crate) const VOCABULARY_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a `tokenizer.json`.
 pub(crate) const TOKENIZER_JSON_BYTES_MAX: u64 = 64 << 20;
-/// Bytes of any other JSON file that is read piece by piece.
+/// Bytes of a `tokenizer_config.json` (Gemma's, with thousands of added tokens, has one million).
+pub(crate) const TOKENIZER_CONFIG_BYTES_MAX: u64 = 4 << 20;
+/// Bytes of a list of tensors.
 pub(crate) const JSON_BYTES_MAX: u64 = 16 << 20;
 /// Bytes of a JSON file that is held as a tree (a tree takes up to 30 times its text).
 pub(crate) const JSON_TREE_BYTES_MAX: u64 = 1 << 20;

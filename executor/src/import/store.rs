@@ -22,6 +22,19 @@ pub(crate) struct Found {
     pub(crate) shape: Vec<usize>,
 }
 
+/// Two tensors that share bytes of a file, if there are any.
+pub(crate) fn overlap(tensors: &BTreeMap<String, Found>) -> Option<(&str, &str)> {
+    let mut placed: Vec<_> = tensors
+        .iter()
+        .filter(|(_, found)| !found.bytes.is_empty())
+        .collect();
+    placed.sort_by_key(|(_, found)| found.bytes.start);
+    let mut pairs = placed.iter().zip(placed.iter().skip(1));
+    let ((name, _), (other, _)) =
+        pairs.find(|((_, first), (_, second))| first.bytes.end > second.bytes.start)?;
+    Some((name, other))
+}
+
 /// What is to be done to a tensor's numbers on the way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {

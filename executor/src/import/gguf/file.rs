@@ -7,7 +7,7 @@ use crate::import::encoding::Encoding;
 use crate::import::error::ImportError;
 use crate::import::files::malformed;
 use crate::import::limits::{METADATA_MAX, TENSORS_MAX};
-use crate::import::store::Found;
+use crate::import::store::{Found, overlap};
 
 use super::cursor::Cursor;
 use super::value::Value;
@@ -174,20 +174,13 @@ fn place(
             }
         }
     }
-    let mut placed: Vec<_> = tensors
-        .iter()
-        .map(|(name, found)| (found.bytes.clone(), name))
-        .collect();
-    placed.sort_by_key(|(bytes, _)| bytes.start);
-    for ((first, name), (second, other)) in placed.iter().zip(placed.iter().skip(1)) {
-        if first.end > second.start {
-            return Err(malformed(
-                path,
-                format!("tensors {name} and {other} overlap"),
-            ));
-        }
+    match overlap(tensors) {
+        Some((name, other)) => Err(malformed(
+            path,
+            format!("tensors {name} and {other} overlap"),
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn encoding(kind: u32) -> Option<Encoding> {

@@ -8,7 +8,7 @@ use crate::import::files::Bytes;
 use crate::import::limits;
 use crate::import::source::{Architecture, ModelConfig, SourceModel};
 use crate::import::store::{Assembly, Layout, Store};
-use crate::tokenizer::gguf::tokenizer_json;
+use crate::tokenizer::gguf::{GgufVocabulary, tokenizer_json};
 
 use super::config::{self, Hints};
 use super::file;
@@ -17,6 +17,14 @@ use super::vocabulary;
 
 /// Reads a model; `path` gives it a name if it has none, and is for error messages.
 pub(super) fn read(path: &Path, bytes: &Bytes) -> Result<SourceModel, ImportError> {
+    let (model, vocabulary) = understand(path, bytes)?;
+    let tokenizer_json = tokenizer_json(&vocabulary)
+        .map_err(|reason| ImportError::Unsupported(format!("the tokenizer: {reason}")))?;
+    Ok(SourceModel { tokenizer_json, digest: digest::keccak256((**bytes).as_ref()), ..model })
+}
+
+/// Everything but the converted tokenizer and the digest, which is the one slow step.
+pub(super) fn understand(path: &Path, bytes: &Bytes) -> Result<(SourceModel, GgufVocabulary), ImportError> {
     let content = (**bytes).as_ref();
     let parsed = file::parse(path, content)?;
     let keys = Keys::new(path, &parsed.metadata)?;
@@ -44,19 +52,19 @@ pub(super) fn read(path: &Path, bytes: &Bytes) -> Result<SourceModel, ImportErro
             .file_stem()
             .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
     };
-    Ok(SourceModel {
+    let model = SourceModel {
         tensors: Box::new(store),
         chat_template: keys.text("tokenizer.chat_template")?.map(str::to_string),
         special_tokens: vocabulary::special_tokens(&keys, &vocabulary)?,
         add_bos: vocabulary::add_bos(&keys, &vocabulary)?,
         stop_tokens: vocabulary::stop_tokens(&keys, &vocabulary)?,
-        tokenizer_json: tokenizer_json(&vocabulary)
-            .map_err(|reason| ImportError::Unsupported(format!("the tokenizer: {reason}")))?,
+        tokenizer_json: Vec::new(),
         name,
         format: "gguf",
-        digest: digest::keccak256(content),
+        digest: [0; 32],
         config,
-    })
+    };
+    Ok((model, vocabulary))
 }
 
 /// Llama 3's frequency divisors, which llama.cpp applies in Llama graphs only.
