@@ -13,5 +13,15 @@ pub mod lower;
 pub mod pilot;
 pub mod run;
 pub mod source;
+<<<<<<< HEAD
 mod tables;
 pub mod weights;
+=======
+
+mod digest;
+mod encoding;
+mod files;
+mod limits;
+mod rope;
+mod store;
+>>>>>>> readers
