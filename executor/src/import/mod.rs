@@ -13,10 +13,6 @@ pub mod lower;
 pub mod pilot;
 pub mod run;
 pub mod source;
-<<<<<<< HEAD
-mod tables;
-pub mod weights;
-=======
 
 mod digest;
 mod encoding;
@@ -24,4 +20,5 @@ mod files;
 mod limits;
 mod rope;
 mod store;
->>>>>>> readers
+mod tables;
+pub mod weights;
