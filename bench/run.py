@@ -95,6 +95,8 @@ def run_peer(measure, args, flash):
 
 
 def run_ours(measure, args):
+    """Expects what peer.py prints; for `verify`, `seconds` is the checking and `making_seconds` the making, and
+    `mac_per_s_cap` and `bytes_per_s_cap` are what this machine's cores and memory were seen to do at best."""
     command = [args.binary, "bench", "--model", args.model, "--json"]
     return run([*command, *flags(measure, args.threads)], "refute bench")
 
