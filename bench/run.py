@@ -40,7 +40,7 @@ MEASURES = [
     Measure("decode", "decode, one stream, 16 + 256 tokens", ("decode", 256, 16, 1)),
     Measure("decode_512", "decode, one stream, at context 512 (64 tokens)", ("decode", 64, 512, 1)),
     Measure("prefill", "prefill of 512 tokens", ("prefill", 512, 0, 1)),
-    Measure("batch", "eight sequences together, 16 + 64 tokens each, total", ("batch", 64, 16, 8)),
+    Measure("batch", "eight sequences together, 16 + 256 tokens each, total", ("batch", 256, 16, 8)),
     Measure("verify", "verify a 256-token generation", ("verify", 256, 16, 1), has_peer=False),
 ]
 
@@ -95,6 +95,8 @@ def run_peer(measure, args, flash):
 
 
 def run_ours(measure, args):
+    """Expects what peer.py prints; for `verify`, `seconds` is the checking and `making_seconds` the making, and
+    `mac_per_s_cap` (i16 x i8) and `bytes_per_s_cap` are what this machine's cores and memory were seen to do at best."""
     command = [args.binary, "bench", "--model", args.model, "--json"]
     return run([*command, *flags(measure, args.threads)], "refute bench")
 
