@@ -30,7 +30,7 @@ pub enum Emission {
 }
 
 /// Receives the values of nodes while they are computed.
-pub trait Tap {
+pub trait Tap: Send {
     /// Is the node's value wanted.
     fn wants(&self, node: NodeId) -> bool;
     /// One row. Rows come in any order.

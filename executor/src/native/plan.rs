@@ -300,8 +300,8 @@ fn attentions(program: &Program, infos: &[NodeInfo]) -> Result<Vec<Attention>, E
             && matches!(node(weight).op, Op::Exp2W {})
             && matches!(node(total).op, Op::WSum {})
             && score_heads == kv_heads
-            && inputs(node(k))?[1] == ke
-            && inputs(node(v))?[1] == ve
+            && inputs::<2>(node(k))?[1] == ke
+            && inputs::<2>(node(v))?[1] == ve
             && node(mix).range == Range::All;
         let quantised = [q, k, v].iter().all(|m| matches!(node(*m).op, Op::Quantise { .. }));
         if !same || !quantised {

@@ -49,7 +49,8 @@ pub fn open(path: &Path) -> Result<SourceModel, ImportError> {
         tokenizer_json: tokenizer.json,
         chat_template: tokenizer.chat_template,
         special_tokens: tokenizer.special_tokens,
-        add_bos: tokenizer.add_bos,
+        // BERT's post-processor frames a text by itself.
+        add_bos: tokenizer.add_bos && config.architecture != Architecture::Bert,
         stop_tokens: tokenizer.stop_tokens,
         name: folder.name(fields.text("_name_or_path")?),
         format: "huggingface",

@@ -1,0 +1,216 @@
+//! The `native` back end: a plan of a model, run by a team of threads over blocks of positions.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use super::attention_plain::Head;
+use super::isa::Isa;
+use super::loaded::{Angles, Constants};
+use super::plan::{Kind, Plan, Shape};
+use super::run::{Block, Row, Scratch};
+use super::{PackedBuffer, Team};
+use crate::engine::{Emission, Engine, EngineError, Feed, SequenceId, Tap, check_feed};
+use crate::kernels::Sampling;
+use crate::model::Model;
+use crate::program::Program;
+
+/// Most positions that go through all layers together. Larger blocks read the weights less often, but their rows
+/// leave the caches.
+const BLOCK_ROWS: usize = 192;
+/// Most positions whose logits are held at once.
+pub(super) const OUTPUT_ROWS: usize = 32;
+
+/// A sequence's state.
+pub(super) struct Sequence {
+    pub(super) sampling: Sampling,
+    pub(super) length: usize,
+    /// Keys and values: for each attention its heads.
+    pub(super) caches: Vec<Vec<Head>>,
+}
+
+/// A buffer with a row for each position of a block.
+pub(super) enum Buffer {
+    I32(Vec<i32>),
+    I16(Vec<i16>),
+    I64(Vec<i64>),
+    Packed(PackedBuffer),
+}
+
+/// Runs a model on the processor.
+pub struct Native {
+    // Dropped before the model that its references point into.
+    pub(super) constants: Constants,
+    pub(super) plan: Arc<Plan>,
+    pub(super) isa: Isa,
+    team: Team,
+    buffers: Vec<Buffer>,
+    buffer_rows: usize,
+    angles: Vec<Angles>,
+    scratch: Vec<Mutex<Scratch>>,
+    sequences: BTreeMap<usize, Sequence>,
+    opened: usize,
+}
+
+impl Native {
+    /// A back end of `threads` threads on the best instruction set of this machine, or on a given one. Proves itself
+    /// on extreme values first.
+    pub fn new(model: &Model, threads: usize, isa: Option<Isa>) -> Result<Self, EngineError> {
+        let isa = isa.unwrap_or_else(Isa::detect);
+        let team = Team::new(threads)
+            .map_err(|e| EngineError::Backend(format!("threads cannot be started ({e}): use fewer")))?;
+        let plan = Arc::new(Plan::new(model)?);
+        let constants = Constants::new(model)?;
+        let angles = constants.ropes.iter().map(|_| Angles::default()).collect();
+        let scratch = (0..team.count()).map(|_| Mutex::new(Scratch::new(&plan))).collect();
+        Ok(Self {
+            constants,
+            plan,
+            isa,
+            team,
+            buffers: Vec::new(),
+            buffer_rows: 0,
+            angles,
+            scratch,
+            sequences: BTreeMap::new(),
+            opened: 0,
+        })
+    }
+
+    /// The instruction set in use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Buffers for blocks of at least `rows` positions.
+    fn make_room(&mut self, rows: usize) {
+        if rows <= self.buffer_rows {
+            return;
+        }
+        // One row while decoding, whole blocks while prefilling: nothing in between is worth its reallocation.
+        let rows = if rows == 1 { 1 } else { rows.max(BLOCK_ROWS) };
+        let isa = self.isa;
+        let make = |shape: &Shape| {
+            let rows = if shape.all { rows } else { rows.min(OUTPUT_ROWS) };
+            match shape.kind {
+                Kind::I32 => Buffer::I32(vec![0; rows * shape.width]),
+                Kind::I16 => Buffer::I16(vec![0; rows * shape.width]),
+                Kind::I64 => Buffer::I64(vec![0; rows * shape.width]),
+                Kind::Packed => Buffer::Packed(PackedBuffer::new(isa, rows, shape.width)),
+            }
+        };
+        self.buffers = self.plan.buffers.iter().map(make).collect();
+        self.buffer_rows = rows;
+    }
+
+    /// Room in the caches and angles for the fed positions.
+    fn grow(&mut self, feeds: &[Feed<'_>]) -> Result<(), EngineError> {
+        let mut longest = 0;
+        for feed in feeds {
+            let Some(sequence) = self.sequences.get_mut(&feed.sequence.0) else { continue };
+            let length = sequence.length + feed.tokens.len();
+            longest = longest.max(length);
+            for head in sequence.caches.iter_mut().flatten() {
+                head.reserve(length);
+            }
+        }
+        for (angles, pair) in self.angles.iter_mut().zip(&self.constants.ropes) {
+            angles.extend(&self.constants.model, *pair, longest as u32)?;
+        }
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        rows: &[Row],
+        tap: &mut Option<&mut dyn Tap>,
+    ) -> Result<Vec<(SequenceId, Emission)>, EngineError> {
+        self.make_room(rows.len());
+        let block = Block {
+            plan: &self.plan,
+            constants: &self.constants,
+            isa: self.isa,
+            angles: &self.angles,
+            sequences: &self.sequences,
+            rows,
+        };
+        block.run(&self.team, &mut self.buffers, &self.scratch, tap)
+    }
+}
+
+impl Engine for Native {
+    fn open(&mut self, sampling: Sampling) -> Result<SequenceId, EngineError> {
+        if !sampling.is_valid() {
+            return Err(EngineError::Sampling);
+        }
+        let heads = |a: &super::plan::Attention| (0..a.kv_heads).map(|_| Head::new(a.head_dim)).collect();
+        let caches = self.plan.attentions.iter().map(heads).collect();
+        self.sequences.insert(self.opened, Sequence { sampling, length: 0, caches });
+        self.opened += 1;
+        Ok(SequenceId(self.opened - 1))
+    }
+
+    fn close(&mut self, sequence: SequenceId) {
+        self.sequences.remove(&sequence.0);
+    }
+
+    fn step(
+        &mut self,
+        feeds: &[Feed<'_>],
+        mut tap: Option<&mut dyn Tap>,
+    ) -> Result<Vec<Vec<Emission>>, EngineError> {
+        let causal = self.program().is_causal();
+        for (i, feed) in feeds.iter().enumerate() {
+            let sequence = self.sequences.get(&feed.sequence.0);
+            let length = sequence.ok_or(EngineError::Sequence(feed.sequence.0))?.length;
+            check_feed(self.program(), feed, length)?;
+            if feeds[..i].iter().any(|other| other.sequence == feed.sequence) {
+                return Err(EngineError::Feed("a sequence can be fed once a step"));
+            }
+        }
+        self.grow(feeds)?;
+        let mut emissions = vec![Vec::new(); feeds.len()];
+        let mut pending: Vec<Row> = Vec::new();
+        let flush = |this: &mut Self, pending: &mut Vec<Row>, emissions: &mut Vec<Vec<Emission>>, tap: &mut Option<&mut dyn Tap>| {
+            for (sequence, emission) in this.run(pending, tap)? {
+                if let Some(i) = feeds.iter().position(|feed| feed.sequence == sequence) {
+                    emissions[i].push(emission);
+                }
+            }
+            pending.clear();
+            Ok::<_, EngineError>(())
+        };
+        for feed in feeds {
+            let start = self.sequences.get(&feed.sequence.0).map_or(0, |s| s.length) as u32;
+            let last = start + feed.tokens.len() as u32 - 1;
+            // An encoder's positions see each other: its sequence stays in one block.
+            if !causal && !pending.is_empty() && pending.len() + feed.tokens.len() > BLOCK_ROWS {
+                flush(self, &mut pending, &mut emissions, &mut tap)?;
+            }
+            for (position, token) in (start..).zip(feed.tokens) {
+                pending.push(Row {
+                    sequence: feed.sequence,
+                    position,
+                    token: *token,
+                    gives_output: if causal { position >= feed.outputs_from } else { position == last },
+                    length: last as usize + 1,
+                });
+                if causal && pending.len() == BLOCK_ROWS {
+                    flush(self, &mut pending, &mut emissions, &mut tap)?;
+                }
+            }
+        }
+        if !pending.is_empty() {
+            flush(self, &mut pending, &mut emissions, &mut tap)?;
+        }
+        for feed in feeds {
+            if let Some(sequence) = self.sequences.get_mut(&feed.sequence.0) {
+                sequence.length += feed.tokens.len();
+            }
+        }
+        Ok(emissions)
+    }
+
+    fn program(&self) -> &Program {
+        self.constants.model.program()
+    }
+}

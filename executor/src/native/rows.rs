@@ -1,0 +1,236 @@
+//! Kernels over one row: plain loops, compiled once for each instruction set so that they become vector code.
+//!
+//! The validator has proved every bound, so arithmetic is plain i64 arithmetic on 62-bit operands. `shift` arguments
+//! are those of `round_shift`. Each is tested against the reference kernel of its operation.
+
+use super::isa::{Isa, Level};
+use crate::numerics::sat32;
+
+/// Fractional bits of table positions: 4,096 intervals over [-16, 16) with 20 fractional bits.
+const CELL_BITS: u32 = 13;
+
+/// round_shift with everything that depends on the shift alone worked out before a loop.
+#[derive(Clone, Copy)]
+struct Rounding {
+    half: i64,
+    right: u32,
+    left: u32,
+}
+
+impl Rounding {
+    #[inline(always)]
+    fn new(s: i32) -> Self {
+        let right = s.max(0) as u32;
+        // Left shifts only ever feed a saturation to 32 bits or less: beyond 32 every non-zero value saturates.
+        Self { half: if s > 0 { 1 << (s - 1) } else { 0 }, right, left: (-s).clamp(0, 32) as u32 }
+    }
+
+    /// sat32(round_shift(x, s))
+    #[inline(always)]
+    fn sat(self, x: i64) -> i64 {
+        let near = clamp32((x + self.half) >> self.right);
+        clamp32(near << self.left)
+    }
+}
+
+#[inline(always)]
+fn clamp32(x: i64) -> i64 {
+    x.clamp(i32::MIN as i64, i32::MAX as i64)
+}
+
+/// Declares kernels: one body, compiled for each instruction set, chosen at run time.
+macro_rules! kernels {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub(super) fn $name(isa: Isa, $($arg: $type),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body($($arg: $type),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+            fn avx512($($arg: $type),*) $(-> $ret)? { body($($arg),*) }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2($($arg: $type),*) $(-> $ret)? { body($($arg),*) }
+            match isa.level() {
+                // SAFETY: an `Isa` exists only for what this machine has.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => unsafe { avx2($($arg),*) },
+                _ => body($($arg),*),
+            }
+        }
+    )*};
+}
+
+kernels! {
+    /// max |x|
+    fn max_abs(x: &[i32]) -> u64 {
+        x.iter().fold(0, |m: u32, v| m.max(v.unsigned_abs())).into()
+    }
+
+    /// Mantissas of `bits` bits (8 or 16) under exponent `e`.
+    fn mantissas(x: &[i32], e: i32, bits: u32, out: &mut [i16]) {
+        let limit = (1_i64 << (bits - 1)) - 1;
+        let r = Rounding::new(e);
+        for (y, v) in out.iter_mut().zip(x) {
+            *y = r.sat(i64::from(*v)).clamp(-limit, limit) as i16;
+        }
+    }
+
+    /// Sum of squares of mantissas of 24 bits under exponent `e`.
+    fn sum_of_squares(x: &[i32], e: i32) -> i64 {
+        let r = Rounding::new(e);
+        let mut total = 0;
+        for v in x {
+            let m = r.sat(i64::from(*v)).clamp(-0x7f_ffff, 0x7f_ffff);
+            total += m * m;
+        }
+        total
+    }
+
+    /// sat32(round_shift(n * gain, gain_shift)), n = sat32(round_shift(m r, shift)), m of 24 bits under exponent `e`.
+    fn norm(x: &[i32], e: i32, r: i64, shift: i32, gain: &[i32], gain_shift: i32, out: &mut [i32]) {
+        let (first, second, third) = (Rounding::new(e), Rounding::new(shift), Rounding::new(gain_shift));
+        for ((y, v), g) in out.iter_mut().zip(x).zip(gain) {
+            let m = first.sat(i64::from(*v)).clamp(-0x7f_ffff, 0x7f_ffff);
+            *y = third.sat(second.sat(m * r) * i64::from(*g)) as i32;
+        }
+    }
+
+    /// sat32(a + b)
+    fn add(a: &[i32], b: &[i32], out: &mut [i32]) {
+        for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
+            *y = a.saturating_add(*b);
+        }
+    }
+
+    /// Sum of x.
+    fn sum(x: &[i32]) -> i64 {
+        x.iter().map(|v| i64::from(*v)).sum()
+    }
+
+    /// sat32(x - mean)
+    fn centre(x: &[i32], mean: i64, out: &mut [i32]) {
+        for (y, v) in out.iter_mut().zip(x) {
+            *y = clamp32(i64::from(*v) - mean) as i32;
+        }
+    }
+
+    /// sat32(round_shift(x * multiplier, shift))
+    fn rescale(x: &[i32], multiplier: i32, shift: i32, out: &mut [i32]) {
+        let r = Rounding::new(shift);
+        for (y, v) in out.iter_mut().zip(x) {
+            *y = r.sat(i64::from(*v) * i64::from(multiplier)) as i32;
+        }
+    }
+
+    /// sat32(round_shift(T(x), shift))
+    fn lut(x: &[i32], in_shift: i32, table: &[[i32; 2]; 4096], shift: i32, out: &mut [i32]) {
+        let (input, r) = (Rounding::new(in_shift), Rounding::new(shift));
+        for (y, v) in out.iter_mut().zip(x) {
+            *y = r.sat(value(table, input, *v)) as i32;
+        }
+    }
+
+    /// sat32(round_shift(x T(x), shift))
+    fn act(x: &[i32], in_shift: i32, table: &[[i32; 2]; 4096], shift: i32, out: &mut [i32]) {
+        let (input, r) = (Rounding::new(in_shift), Rounding::new(shift));
+        for (y, v) in out.iter_mut().zip(x) {
+            *y = r.sat(value(table, input, *v) * i64::from(*v)) as i32;
+        }
+    }
+
+    /// sat32(round_shift(sat32(round_shift(x T(x), 23)) u, shift))
+    fn glu(x: &[i32], u: &[i32], in_shift: i32, table: &[[i32; 2]; 4096], shift: i32, out: &mut [i32]) {
+        let (input, gate, r) = (Rounding::new(in_shift), Rounding::new(23), Rounding::new(shift));
+        for ((y, v), u) in out.iter_mut().zip(x).zip(u) {
+            *y = r.sat(gate.sat(value(table, input, *v) * i64::from(*v)) * i64::from(*u)) as i32;
+        }
+    }
+
+    /// One head: pair (i, i + p) turned by (cosines, sines) of 29 fractional bits; the rest passes.
+    fn rope(x: &[i32], cosines: &[i32], sines: &[i32], out: &mut [i32]) {
+        let p = cosines.len();
+        let r = Rounding::new(29);
+        let (first, rest) = x.split_at(p);
+        let (out_first, out_rest) = out.split_at_mut(p);
+        let (second, tail) = rest.split_at(p);
+        let (out_second, out_tail) = out_rest.split_at_mut(p);
+        for i in 0..p {
+            let (a, b) = (i64::from(first[i]), i64::from(second[i]));
+            let (c, s) = (i64::from(cosines[i]), i64::from(sines[i]));
+            out_first[i] = r.sat(a * c - b * s) as i32;
+            out_second[i] = r.sat(a * s + b * c) as i32;
+        }
+        out_tail.copy_from_slice(tail);
+    }
+
+    /// max x
+    fn max(x: &[i32]) -> i32 {
+        x.iter().fold(i32::MIN, |m, v| m.max(*v))
+    }
+
+    /// Distances of logits from their maximum.
+    fn distances(x: &[i32], top: i32, inverse: i64, shift: i32, out: &mut [i32]) {
+        let r = Rounding::new(shift);
+        for (y, v) in out.iter_mut().zip(x) {
+            *y = r.sat((i64::from(top) - i64::from(*v)) * inverse).clamp(0, (1 << 25) - 1) as i32;
+        }
+    }
+
+    /// 2^-d for d <= limit, else 0.
+    fn weights(d: &[i32], limit: i32, table: &[i32; 4096], out: &mut [i32]) {
+        for (y, d) in out.iter_mut().zip(d) {
+            let w = table[(*d as usize >> 8) & 4095] >> (*d >> 20).clamp(0, 31);
+            *y = if *d <= limit { w } else { 0 };
+        }
+    }
+}
+
+/// Walsh-Hadamard transform of each block by butterflies, then round_shift and saturation.
+pub(super) fn hadamard(x: &[i32], block: usize, shift: i32, out: &mut [i32], scratch: &mut Vec<i64>) {
+    let r = Rounding::new(shift);
+    for (x, out) in x.chunks_exact(block).zip(out.chunks_exact_mut(block)) {
+        scratch.clear();
+        scratch.extend(x.iter().map(|v| i64::from(*v)));
+        let mut half = 1;
+        while half < block {
+            for pair in scratch.chunks_exact_mut(2 * half) {
+                let (a, b) = pair.split_at_mut(half);
+                for (a, b) in a.iter_mut().zip(b) {
+                    (*a, *b) = (*a + *b, *a - *b);
+                }
+            }
+            half *= 2;
+        }
+        for (y, v) in out.iter_mut().zip(scratch.iter()) {
+            *y = r.sat(*v) as i32;
+        }
+    }
+}
+
+/// Lowest index of the largest element.
+pub(super) fn argmax(isa: Isa, x: &[i32]) -> usize {
+    let top = max(isa, x);
+    x.iter().position(|v| *v == top).unwrap_or(0)
+}
+
+/// sat32(a + b) in place of a.
+pub(super) fn add_bias(out: &mut [i32], bias: &[i32]) {
+    for (y, b) in out.iter_mut().zip(bias) {
+        *y = sat32(i64::from(*y) + i64::from(*b));
+    }
+}
+
+/// T(x) with 23 fractional bits.
+#[inline(always)]
+fn value(table: &[[i32; 2]; 4096], input: Rounding, x: i32) -> i64 {
+    // Saturated to 32 bits before 2^24 is added: beyond +-2^24 the position is clamped anyway.
+    let u = (input.sat(i64::from(x)) + (16 << 20)).clamp(0, (32 << 20) - 1) as u32;
+    let [base, difference] = table[(u >> CELL_BITS) as usize & 4095];
+    let rest = i64::from(u & ((1 << CELL_BITS) - 1));
+    i64::from(base) + ((i64::from(difference) * rest + (1 << (CELL_BITS - 1))) >> CELL_BITS)
+}
