@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bisection::{Hash, tagged, tree};
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 
 use crate::artefact::{self, ArtefactError, Header};
 use crate::kernels::{Constant, ConstantData};
@@ -16,11 +16,6 @@ pub use crate::artefact::{Provenance, StepLabel};
 /// Name of the artefact within a model's folder.
 pub const ARTEFACT: &str = "model.refute";
 
-/// Where an artefact's bytes are.
-enum Storage {
-    Mapped(Mmap),
-    Owned(Vec<u8>),
-}
 
 /// A model, cheap to clone.
 #[derive(Clone)]
@@ -30,7 +25,8 @@ struct Inner {
     program: Program,
     infos: Vec<NodeInfo>,
     header: Header,
-    storage: Storage,
+    /// Page-aligned, so that sections are aligned in memory as in the file.
+    storage: Mmap,
 }
 
 impl Model {
@@ -43,16 +39,19 @@ impl Model {
         // SAFETY: the artefact is read-only data; a program that changes the file while it is mapped could make reads
         // fail or differ, as it could for any mapped model. `verify` shows such a change.
         let map = unsafe { Mmap::map(&file) }.map_err(io)?;
-        Self::new(Storage::Mapped(map))
+        Self::new(map)
     }
 
-    /// Takes an artefact's bytes.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, ArtefactError> {
-        Self::new(Storage::Owned(bytes))
+    /// Copies an artefact's bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtefactError> {
+        let io = |source| ArtefactError::Io { path: "memory".into(), source };
+        let mut map = MmapMut::map_anon(bytes.len().max(1)).map_err(io)?;
+        map[..bytes.len()].copy_from_slice(bytes);
+        Self::new(map.make_read_only().map_err(io)?)
     }
 
-    fn new(storage: Storage) -> Result<Self, ArtefactError> {
-        let bytes = storage.bytes();
+    fn new(storage: Mmap) -> Result<Self, ArtefactError> {
+        let bytes: &[u8] = &storage;
         let header = artefact::read_header(bytes)?;
         let program = Program::decode(header.program.of(bytes)?)?;
         let infos = validate(&program)?;
@@ -77,27 +76,27 @@ impl Model {
 
     /// Size of the artefact in bytes.
     pub fn size(&self) -> u64 {
-        self.0.storage.bytes().len() as u64
+        self.0.storage.len() as u64
     }
 
     /// A constant of the program.
     pub fn constant(&self, id: ConstantId) -> Option<Constant<'_>> {
         let info = *self.0.program.constants.get(id.index())?;
         let section = self.0.header.constants.get(id.index())?;
-        let bytes = section.place.of(self.0.storage.bytes()).ok()?;
+        let bytes = section.place.of(&self.0.storage).ok()?;
         let data = if section.panels { ConstantData::Panels(bytes) } else { ConstantData::Rows(bytes) };
         Some(Constant { info, data })
     }
 
     /// The tokenizer's `tokenizer.json`.
     pub fn tokenizer_json(&self) -> Result<&[u8], ArtefactError> {
-        self.0.header.tokenizer.of(self.0.storage.bytes())
+        self.0.header.tokenizer.of(&self.0.storage)
     }
 
     /// The chat template.
     pub fn chat_template(&self) -> Option<&str> {
         let place = self.0.header.chat_template.as_ref()?;
-        std::str::from_utf8(place.of(self.0.storage.bytes()).ok()?).ok()
+        std::str::from_utf8(place.of(&self.0.storage).ok()?).ok()
     }
 
     /// Special tokens that the chat template names.
@@ -136,15 +135,6 @@ impl Model {
             return Err(ArtefactError::Id { claimed: self.id(), computed });
         }
         Ok(())
-    }
-}
-
-impl Storage {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Owned(bytes) => bytes,
-        }
     }
 }
 

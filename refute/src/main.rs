@@ -1,10 +1,31 @@
+//! scratch
+use executor::engine::*;
 fn main() -> anyhow::Result<()> {
-    let p = std::path::PathBuf::from(std::env::args().nth(1).unwrap());
-    let src = if p.is_dir() { executor::import::hf::open(&p)? } else { executor::import::gguf::open(&p)? };
-    println!("{src:?}");
-    let opt = executor::import::lower::Options { precision: executor::import::weights::Precision::W8, kv_bits: 16 };
+    let a: Vec<String> = std::env::args().collect();
     let t = std::time::Instant::now();
-    executor::import::run::import_into(&src, opt, &|m| Ok(Box::new(executor::reference::Reference::new(m))), std::path::Path::new(&std::env::args().nth(2).unwrap()), &mut |s| println!("{:?} {s}", t.elapsed()))?;
+    match a[1].as_str() {
+        "import" => {
+            let p = std::path::PathBuf::from(&a[2]);
+            let src = if p.is_dir() { executor::import::hf::open(&p)? } else { executor::import::gguf::open(&p)? };
+            let opt = executor::import::lower::Options { precision: if a[4]=="w16" {executor::import::weights::Precision::W16} else {executor::import::weights::Precision::W8}, kv_bits: a[5].parse()? };
+            executor::import::run::import_into(&src, opt, &|m| Ok(Box::new(executor::native::Native::new(&m, 2, None).unwrap())), std::path::Path::new(&a[3]), &mut |s| println!("{:?} {s}", t.elapsed()))?;
+        }
+        "gen" => {
+            let m = executor::model::Model::open(std::path::Path::new(&a[2]))?;
+            let tok = executor::tokenizer::Tokenizer::of_model(m.tokenizer_json()?, m.add_bos(), m.special_tokens())?;
+            println!("open {:?}", t.elapsed());
+            let mut e: Box<dyn Engine> = if a[3]=="ref" { Box::new(executor::reference::Reference::new(m.clone())) } else { Box::new(executor::native::Native::new(&m, a[3].parse()?, None)?) };
+            println!("ready {:?}", t.elapsed());
+            let prompt = tok.encode(&a[4], true)?;
+            let r = executor::generate::Request { prompt, sampling: executor::kernels::Sampling::GREEDY, max_tokens: a[5].parse()? };
+            let g = executor::generate::generate(e.as_mut(), &r, &mut |_| std::ops::ControlFlow::Continue(()))?;
+            println!("{:?} {}", g.output, tok.decode(&g.output)?);
+            println!("prefill {:?} for {}, decode {:?}: {} tok/s", g.prefill, r.prompt.len(), g.decode, (g.output.len()-1) as f64/g.decode.as_secs_f64());
+            let v = std::time::Instant::now();
+            println!("{:?} {:?}", executor::generate::verify(e.as_mut(), &r, &g.output)?, v.elapsed());
+        }
+        _ => {}
+    }
     println!("{:?}", t.elapsed());
     Ok(())
 }

@@ -15,7 +15,7 @@ use super::{architecture, pilot};
 use crate::artefact::{Contents, Provenance, StepLabel, write};
 use crate::engine::Engine;
 use crate::model::{ARTEFACT, Model};
-use crate::program::{ConstantInfo, Interface, Program, validate};
+use crate::program::{ConstantInfo, Interface, NodeId, Program, validate};
 use crate::tokenizer::Tokenizer;
 use crate::tokenizer::chat::{ChatTemplate, Message};
 
@@ -35,12 +35,12 @@ pub fn import(
     let graph = architecture::graph(&source.config, source.tensors.as_ref());
     progress("quantising weights for the pilot run");
     let fractions = vec![pilot::PILOT_FRACTION; graph.formats.len()];
-    let (bytes, lowered) = build(source, &graph, options, &fractions)?;
-    drop_values(lowered.constants);
+    let (bytes, steps) = build(source, &graph, options, &fractions)?;
     progress("choosing number formats in the pilot run");
-    let model = Model::from_bytes(bytes)
+    let model = Model::from_bytes(&bytes)
         .map_err(|e| ImportError::Refused { node: "pilot run".into(), reason: e.to_string() })?;
-    let fractions = pilot::run(engine(model)?.as_mut(), &graph, &lowered.steps, &pilot_tokens(source)?)?;
+    drop(bytes);
+    let fractions = pilot::run(engine(model)?.as_mut(), &graph, &steps, &pilot_tokens(source)?)?;
     progress("quantising weights");
     let (bytes, _) = build(source, &graph, options, &fractions)?;
     Ok(bytes)
@@ -66,14 +66,12 @@ pub fn import_into(
     Ok(path)
 }
 
-fn drop_values<T>(_: T) {}
-
 fn build(
     source: &SourceModel,
     graph: &Graph,
     options: Options,
     fractions: &[i32],
-) -> Result<(Vec<u8>, Lowered), ImportError> {
+) -> Result<(Vec<u8>, Vec<NodeId>), ImportError> {
     let lowered = lower(graph, &source.config, source.tensors.as_ref(), options, fractions)?;
     let infos: Vec<ConstantInfo> = lowered.constants.iter().map(|c| c.info).collect();
     let program = Program {
@@ -121,7 +119,7 @@ fn build(
     let mut bytes = Vec::new();
     write(&contents, &mut BufWriter::new(&mut bytes))
         .map_err(|source| ImportError::Io { path: ARTEFACT.into(), source })?;
-    Ok((bytes, lowered))
+    Ok((bytes, lowered.steps))
 }
 
 /// A refusal in the words of the model: the step that the refused node belongs to.
