@@ -44,7 +44,9 @@ pub(super) fn architecture(name: &str) -> Result<Architecture, ImportError> {
 pub(super) fn head_dim(keys: &Keys<'_>) -> Result<usize, ImportError> {
     let heads = keys.needed_count("attention.head_count")?;
     let width = keys.needed_count("embedding_length")?;
-    let derived = width.checked_div(heads).unwrap_or(0);
+    let Some(derived) = width.checked_div(heads) else {
+        return Err(keys.unsupported("attention.head_count", heads));
+    };
     let head_dim = keys.count("attention.key_length")?.unwrap_or(derived);
     match keys.count("attention.value_length")? {
         Some(value) if value != head_dim => Err(keys.unsupported("attention.value_length", value)),
