@@ -230,14 +230,13 @@ fn pattern(keys: &Keys<'_>, gemma: bool, count: usize) -> Result<Vec<bool>, Impo
     const KEY: &str = "attention.sliding_window_pattern";
     let every = |n: usize| (1..=count).map(|layer| !layer.is_multiple_of(n)).collect();
     match keys.any(KEY) {
-        Some(Value::Array(array)) => match array.bools() {
-            Ok(pattern) if pattern.len() == count => Ok(pattern),
-            Ok(pattern) => Err(malformed(
-                keys.path,
-                format!("{KEY} has {} entries", pattern.len()),
-            )),
-            Err(reason) => Err(malformed(keys.path, format!("{KEY} {reason}"))),
-        },
+        Some(Value::Array(array)) if array.count == count => array
+            .bools()
+            .map_err(|reason| malformed(keys.path, format!("{KEY} {reason}"))),
+        Some(Value::Array(array)) => Err(malformed(
+            keys.path,
+            format!("{KEY} has {} entries", array.count),
+        )),
         Some(_) => Ok(every(keys.needed_count(KEY)?.max(1))),
         None if gemma => Ok(every(GEMMA_PATTERN)),
         None => Ok(vec![true; count]),

@@ -270,6 +270,14 @@ fn what_lies_about_itself_is_refused() {
     file.texts("tokenizer.ggml.tokens", &["a"]);
     assert!(refusal(&file).contains("embedding 12 rows"));
 
+    let ballast = [tiny("llama", 1).bytes(), vec![0; 2 << 20]].concat();
+    assert!(
+        from_bytes("x", ballast)
+            .unwrap_err()
+            .to_string()
+            .contains("belong to no tensor")
+    );
+
     for bytes in [&b""[..], b"GGUF", b"PK\x03\x04 is a zip file"] {
         assert!(matches!(
             from_bytes("x", bytes.to_vec()),

@@ -498,6 +498,7 @@ fn headers_that_lie_are_refused() {
     for json in bad {
         assert!(inspect_weights("x", &header(json, 8)).is_err(), "{json}");
     }
+    assert!(inspect_weights("x", &header(good, 9)).is_err());
     assert!(inspect_weights("x", &u64::MAX.to_le_bytes()).is_err());
 }
 
