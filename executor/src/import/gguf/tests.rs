@@ -139,7 +139,8 @@ fn what_is_not_known_is_refused_by_name() {
         change(&mut file);
         refusal(&file)
     };
-    let cases: [(fn(&mut Writer), &str); 14] = [
+    type Change = fn(&mut Writer);
+    let cases: [(Change, &str); 14] = [
         (
             |f| {
                 f.text("general.architecture", "mamba");
