@@ -122,6 +122,20 @@ fn llama3s_divisors_are_applied() {
 }
 
 #[test]
+fn yarn_is_what_hugging_face_computes() {
+    let mut file = tiny("qwen3", 1);
+    file.text("qwen3.rope.scaling.type", "yarn")
+        .float("qwen3.rope.scaling.factor", 4.0);
+    file.int("qwen3.rope.scaling.original_context_length", 32);
+    let rope = read(&file).unwrap().config.ropes.remove(0);
+    // Pair 0 turns 5.1 times in 32 positions and lies before the ramp, pair 1 never turns round.
+    assert_eq!(rope.frequencies, [1.0, 0.0025]);
+    assert!((rope.magnitude - 1.138_629_436).abs() < 1e-9);
+    file.float("qwen3.rope.scaling.attn_factor", 0.5);
+    assert!(refusal(&file).contains("attn_factor"));
+}
+
+#[test]
 fn version_2_is_read_and_1_is_not() {
     let mut file = tiny("llama", 1);
     file.version = Some(2);

@@ -305,6 +305,42 @@ fn gemma_gains_are_one_more_than_stored() {
 }
 
 #[test]
+fn a_window_is_mistrals_and_not_llamas() {
+    let mut folder = Model::llama();
+    folder.set("sliding_window", json!(16));
+    assert_eq!(folder.open().unwrap().config.layers[0].window, None);
+    folder.set("model_type", json!("mistral"));
+    assert_eq!(folder.open().unwrap().config.layers[0].window, Some(16));
+    folder.set("sliding_window", json!(64));
+    assert_eq!(
+        folder.open().unwrap().config.layers[0].window,
+        None,
+        "it holds the whole context"
+    );
+    folder
+        .set("sliding_window", json!(16))
+        .set("layer_types", json!(["full_attention"]));
+    assert!(folder.refusal().contains("layer_types"));
+    let qwen = |use_window: bool| {
+        let mut folder = Model::llama();
+        for (name, rows) in [("q", 8), ("k", 4), ("v", 4)] {
+            folder.tensor(
+                &format!("model.layers.0.self_attn.{name}_proj.bias"),
+                &[rows],
+            );
+        }
+        folder
+            .set("model_type", json!("qwen2"))
+            .set("sliding_window", json!(16));
+        folder
+            .set("max_window_layers", json!(0))
+            .set("use_sliding_window", json!(use_window));
+        folder.open().unwrap().config.layers[0].window
+    };
+    assert_eq!((qwen(false), qwen(true)), (None, Some(16)));
+}
+
+#[test]
 fn bert_says_how_it_pools() {
     let folder = Model::bert();
     let model = folder.open().unwrap();
