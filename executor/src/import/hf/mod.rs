@@ -69,4 +69,6 @@ pub fn inspect_index(name: &str, bytes: &[u8]) -> Result<Vec<String>, ImportErro
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
