@@ -9,3 +9,10 @@ pub mod gguf;
 pub mod graph;
 pub mod hf;
 pub mod source;
+
+mod digest;
+mod encoding;
+mod files;
+mod limits;
+mod rope;
+mod store;

@@ -1,1 +1,2 @@
 //! Tokenizers and chat templates.
+pub mod gguf;
