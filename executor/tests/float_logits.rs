@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use executor::check::float::FloatModel;
-use executor::import::graph::{Head, StepId};
+use executor::import::graph::{Graph, Head, Operation, StepId};
 use executor::import::source::{Architecture, SourceModel};
 use executor::import::{architecture, gguf, hf};
 use serde::Deserialize;
@@ -130,6 +130,34 @@ fn what_no_table_holds_is_refused_by_name() {
     assert!(long.contains("refused at position_embed") && long.contains("256"), "{long}");
 }
 
+#[test]
+fn what_does_not_fit_together_is_refused_by_name() {
+    let source = cases::all()[0].model();
+    let good = architecture::graph(&source.config, &*source.tensors);
+    let refused = |change: &dyn Fn(&mut Graph)| {
+        let mut graph = good.clone();
+        change(&mut graph);
+        FloatModel::new(&graph, &source.config, &*source.tensors).err().unwrap().to_string()
+    };
+    let step = |name: &str| good.steps.iter().position(|step| step.name == name).unwrap();
+    let (q, norm) = (step("layers.1.q"), step("layers.1.ffn_norm"));
+    for (change, named) in [
+        (refused(&|g| g.steps[q].width += 1), "layers.1.q"),
+        (refused(&|g| g.steps[norm].width = 0), "layers.1.ffn_norm"),
+        (refused(&|g| g.head = Head::Logits(StepId(9999))), "result"),
+        (refused(&|g| g.steps[norm].operation = Operation::Pool { x: StepId(norm) }), "layers.1.ffn_norm"),
+        (
+            refused(&|g| match &mut g.steps[q].operation {
+                Operation::Linear { weights, .. } => *weights = "nowhere".into(),
+                _ => unreachable!(),
+            }),
+            "nowhere",
+        ),
+    ] {
+        assert!(change.contains(named), "{change}");
+    }
+}
+
 #[derive(Deserialize)]
 struct Sentences {
     sentences: Vec<Sentence>,
@@ -160,5 +188,34 @@ fn embeddings_of_minilm_are_those_of_transformers() {
         let distance = distance(&vector[..sentence.embedding.len()], &sentence.embedding);
         println!("{distance:.1e}: {}", sentence.text);
         assert!(distance <= TOLERANCE, "{distance}: {}", sentence.text);
+    }
+}
+
+#[derive(Deserialize)]
+struct Sampled {
+    tokens: Vec<u32>,
+    positions: Vec<usize>,
+    /// The most probable token at each of the positions.
+    tops: Vec<usize>,
+    /// Some tokens.
+    ids: Vec<usize>,
+    /// Their logits at each of the positions.
+    logits: Vec<Vec<f64>>,
+}
+
+#[test]
+#[ignore = "needs SmolLM2-135M-Instruct, which `make setup` fetches"]
+fn logits_of_smollm2_are_those_of_llama_cpp() {
+    let source = gguf::open(&sources().join("SmolLM2-135M-Instruct.Q4_1.gguf")).unwrap();
+    let reference: Sampled = recorded("SmolLM2-135M-Instruct");
+    let y = logits(&source, &reference.tokens);
+    let rows: Vec<&[f32]> = y.chunks(source.config.vocabulary).collect();
+    let sampled = |p: &usize| reference.ids.iter().map(|id| rows[*p][*id]).collect::<Vec<f32>>();
+    let ours: Vec<f32> = reference.positions.iter().flat_map(sampled).collect();
+    let distance = distance(&ours, &reference.logits.concat());
+    println!("{distance:.1e}");
+    assert!(distance <= TOLERANCE, "{distance}");
+    for (p, top) in reference.positions.iter().zip(&reference.tops) {
+        assert!(rows[*p].iter().all(|x| *x <= rows[*p][*top]), "position {p}");
     }
 }

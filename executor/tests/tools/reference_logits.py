@@ -1,17 +1,20 @@
 """Runs the tests' small models through other implementations and writes down their logits.
 
     cargo run -p executor --example tiny_models -- FOLDER
-    pip install llama-cpp-python==0.3.36 numpy
+    pip install llama-cpp-python==0.3.36 gguf==0.19.0 numpy
     python executor/tests/tools/reference_logits.py llama.cpp FOLDER executor/tests/data/logits
+    python executor/tests/tools/reference_logits.py dequantised SMOLLM2.gguf executor/tests/data/logits
     pip install torch==2.11.0 transformers==5.23.0
     python executor/tests/tools/reference_logits.py transformers FOLDER executor/tests/data/logits
     python executor/tests/tools/reference_logits.py sentences MINILM_FOLDER executor/tests/data/logits
 
-Both runs add to the same files; everything is computed in f32. Positions are chosen around the windows.
+Both implementations add to the same files; everything is computed in f32. Positions are chosen around the windows.
+`dequantised` writes a quantised file's weights as F32 first: llama.cpp would round activations to 8 bits otherwise.
 """
 import json
 import pathlib
 import sys
+import tempfile
 
 POSITIONS = [0, 1, 8, 9, 10, 24, 39]
 SENTENCES = [
@@ -47,20 +50,51 @@ def cases(folder):
         yield file.parent, json.loads(file.read_text())["tokens"]
 
 
-def llama_cpp(folder, out):
+def evaluate(gguf, tokens=None, text=None):
+    """Tokens and logits of every position, on the CPU, everything in F32."""
     import llama_cpp
 
+    llama = llama_cpp.Llama(
+        str(gguf), n_ctx=256, n_batch=256, n_ubatch=256, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False,
+        type_k=llama_cpp.GGML_TYPE_F32, type_v=llama_cpp.GGML_TYPE_F32, flash_attn=False,
+    )
+    tokens = tokens or llama.tokenize(text.encode(), add_bos=False)
+    llama.eval(tokens)
+    return tokens, llama.scores, f"llama.cpp (llama-cpp-python {llama_cpp.__version__})"
+
+
+def llama_cpp(folder, out):
     for case, tokens in cases(folder):
         gguf = case.with_suffix(".gguf")
-        if not gguf.exists():
-            continue
-        llama = llama_cpp.Llama(
-            str(gguf), n_ctx=64, n_batch=64, n_ubatch=64, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False,
-            type_k=llama_cpp.GGML_TYPE_F32, type_v=llama_cpp.GGML_TYPE_F32, flash_attn=False,
-        )
-        llama.eval(tokens)
-        name = f"llama.cpp (llama-cpp-python {llama_cpp.__version__})"
-        add(out / f"{case.name}.json", tokens, POSITIONS, name, [llama.scores[p] for p in POSITIONS])
+        if gguf.exists():
+            _, logits, name = evaluate(gguf, tokens)
+            add(out / f"{case.name}.json", tokens, POSITIONS, name, [logits[p] for p in POSITIONS])
+
+
+def dequantised(source, out):
+    import gguf
+    import numpy
+
+    with tempfile.TemporaryDirectory() as folder:
+        plain, reader = pathlib.Path(folder) / "f32.gguf", gguf.GGUFReader(source)
+        writer = gguf.GGUFWriter(plain, reader.fields["general.architecture"].contents())
+        for key, field in reader.fields.items():
+            if not key.startswith("GGUF.") and key not in ("general.architecture", "general.file_type"):
+                writer.add_key_value(key, field.contents(), field.types[0], sub_type=field.types[-1])
+        for tensor in reader.tensors:
+            writer.add_tensor(tensor.name, gguf.dequantize(tensor.data, tensor.tensor_type).astype(numpy.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        tokens, logits, name = evaluate(plain, text="\n".join(SENTENCES))
+    positions = list(range(0, len(tokens), 20))
+    tops = [int(logits[p].argmax()) for p in positions]
+    ids = list(range(0, logits.shape[1], 997))
+    rows = [rounded(logits[p][ids]) for p in positions]
+    data = {"reference": name, "tokens": tokens, "positions": positions, "tops": tops, "ids": ids, "logits": rows}
+    path = out / f"{pathlib.Path(source).name.split('.')[0]}.json"
+    path.write_text(json.dumps(data, separators=(",", ":")).replace("],", "],\n") + "\n")
 
 
 def embed(model, tokens):
@@ -114,5 +148,5 @@ def sentences(folder, out):
 
 if __name__ == "__main__":
     what, folder, out = sys.argv[1:]
-    run = {"llama.cpp": llama_cpp, "transformers": transformers, "sentences": sentences}[what]
+    run = {"llama.cpp": llama_cpp, "dequantised": dequantised, "transformers": transformers, "sentences": sentences}[what]
     run(folder, pathlib.Path(out))
