@@ -78,3 +78,16 @@ pub fn tagged(tag: &[u8; 8], parts: &[&[u8]]) -> Hash {
     });
     hasher.finish()
 }
+
+impl serde::Serialize for Hash {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Hash {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+        text.parse().map_err(|()| serde::de::Error::custom("a hash has 64 hexadecimal digits"))
+    }
+}

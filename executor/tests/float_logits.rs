@@ -4,7 +4,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use executor::check::float::FloatModel;
 use executor::import::graph::{Graph, Head, Operation, StepId};
@@ -12,7 +12,7 @@ use executor::import::source::{Architecture, SourceModel};
 use executor::import::{architecture, gguf, hf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use support::{cases, cases::Case};
+use support::{cases, cases::Case, models::model_source};
 
 /// Share of the largest logit. Others sum in another order, all of them in f32, and six digits are kept; 9e-6 was seen.
 const TOLERANCE: f64 = 3e-5;
@@ -170,18 +170,10 @@ struct Sentence {
     embedding: Vec<f64>,
 }
 
-/// Where `make setup` puts what models are imported from.
-fn sources() -> PathBuf {
-    match std::env::var_os("REFUTE_SOURCES") {
-        Some(folder) => folder.into(),
-        None => PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/refute/sources"),
-    }
-}
-
 #[test]
 #[ignore = "needs all-MiniLM-L6-v2, which `make setup` fetches"]
 fn embeddings_of_minilm_are_those_of_transformers() {
-    let source = hf::open(&sources().join("all-MiniLM-L6-v2")).unwrap();
+    let source = hf::open(&model_source("minilm")).unwrap();
     let model = float(&source);
     for sentence in recorded::<Sentences>("all-MiniLM-L6-v2").sentences {
         let vector = model.forward(&sentence.tokens, &mut |_, _| {}).unwrap();
@@ -206,7 +198,7 @@ struct Sampled {
 #[test]
 #[ignore = "needs SmolLM2-135M-Instruct, which `make setup` fetches"]
 fn logits_of_smollm2_are_those_of_llama_cpp() {
-    let source = gguf::open(&sources().join("SmolLM2-135M-Instruct.Q4_1.gguf")).unwrap();
+    let source = gguf::open(&model_source("smollm2")).unwrap();
     let reference: Sampled = recorded("SmolLM2-135M-Instruct");
     let y = logits(&source, &reference.tokens);
     let rows: Vec<&[f32]> = y.chunks(source.config.vocabulary).collect();

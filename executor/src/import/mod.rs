@@ -4,10 +4,14 @@
 //! one set of names, the tokenizer. What comes after a reader does not know which one it was.
 
 pub mod architecture;
+mod chain;
 pub mod error;
 pub mod gguf;
 pub mod graph;
 pub mod hf;
+pub mod lower;
+pub mod pilot;
+pub mod run;
 pub mod source;
 
 mod digest;
@@ -16,3 +20,5 @@ mod files;
 mod limits;
 mod rope;
 mod store;
+mod tables;
+pub mod weights;

@@ -1,5 +1,7 @@
 //! A constant's values, wherever and however they are stored.
 
+use std::borrow::Cow;
+
 use crate::numerics::{Exact, OutOfDomain};
 use crate::program::{ConstantInfo, ElementType};
 
@@ -32,7 +34,37 @@ pub fn panel_offset(row: usize, column: usize, columns: usize, digits: usize, di
     group.checked_mul(128)?.checked_add((half << 6) | (lane << 2) | (column & 3))
 }
 
-impl<'a> Constant<'a> {
+/// Bytes of a matrix in the panel layout.
+pub fn panel_bytes(rows: usize, columns: usize, digits: usize) -> Option<usize> {
+    rows.div_ceil(32).checked_mul(columns.div_ceil(4))?.checked_mul(digits)?.checked_mul(128)
+}
+
+impl Constant<'_> {
+    /// The canonical bytes: row-major, little-endian.
+    pub fn row_major(&self) -> Cow<'_, [u8]> {
+        let bytes = match self.data {
+            ConstantData::Rows(bytes) => return Cow::Borrowed(bytes),
+            ConstantData::Panels(bytes) => bytes,
+        };
+        let (digits, columns) = (self.info.element.size(), self.info.columns as usize);
+        let mut out = Vec::with_capacity((self.info.len() as usize).saturating_mul(digits));
+        for r in 0..self.info.rows as usize {
+            for c in 0..columns {
+                let digit = |d| {
+                    let at = panel_offset(r, c, columns, digits, d);
+                    at.and_then(|at| bytes.get(at)).copied().unwrap_or(0)
+                };
+                if digits == 1 {
+                    out.push(digit(0));
+                } else {
+                    let (high, low) = (i16::from(digit(0) as i8), i16::from(digit(1) as i8));
+                    out.extend(high.wrapping_mul(256).wrapping_add(low).to_le_bytes());
+                }
+            }
+        }
+        Cow::Owned(out)
+    }
+
     /// The element at a row and column.
     pub fn at(&self, row: i64, column: i64) -> Exact<i64> {
         let (r, c) = (usize::try_from(row).map_err(|_| GONE)?, usize::try_from(column).map_err(|_| GONE)?);

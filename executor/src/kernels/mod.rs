@@ -48,7 +48,9 @@ mod timemax;
 mod weigh;
 mod wsum;
 
-pub use constant::{Constant, ConstantData};
+pub use constant::{Constant, ConstantData, panel_bytes, panel_offset};
+pub(crate) use distance::inverse_temperature;
+pub(crate) use draw::draw_below;
 pub use operands::{Operands, Sampling, TEMPERATURE_MAX, TEMPERATURE_MIN};
 
 use crate::numerics::Exact;

@@ -99,6 +99,28 @@ impl Tokenizer {
         })
     }
 
+    /// The tokenizer of a model: its `tokenizer.json`, whether it adds a beginning-of-sequence token, and the texts of
+    /// its special tokens by name (`bos_token`, ...). Texts that are not in the vocabulary are left to the template.
+    pub fn of_model(
+        json: &[u8],
+        add_bos: bool,
+        special_tokens: &[(String, String)],
+    ) -> Result<Self, TokenizerError> {
+        let plain = Self::from_json(json, &TokenizerOptions::default())?;
+        let known = |text: &String| plain.token_to_id(text).is_some();
+        let bos = special_tokens.iter().find(|(name, _)| name == "bos_token");
+        let options = TokenizerOptions {
+            add_bos,
+            bos: bos.and_then(|(_, text)| plain.token_to_id(text)),
+            special_tokens: special_tokens.iter().map(|(_, text)| text.clone()).filter(known).collect(),
+        };
+        let already = |text: &String| plain.token_to_id(text).is_some_and(|id| plain.is_special(id));
+        if !add_bos && options.special_tokens.iter().all(already) {
+            return Ok(plain);
+        }
+        Self::from_json(json, &options)
+    }
+
     /// Token ids of `text`.
     ///
     /// With `allow_special` false, `text` comes from a user: special tokens written in it are encoded as the plain

@@ -1,0 +1,43 @@
+# Thin on purpose: every target is one script. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup build model model-minilm test bench lint fmt fuzz check-aarch64 clean
+
+export PRECISION KV FUZZ_SECONDS
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## tools, model files; says which Debian packages it installs
+	@scripts/setup.sh
+
+build: ## the binary, target/release/refute
+	cargo build --release --locked
+
+model: setup build ## SmolLM2-135M-Instruct in .cache/models (PRECISION=w8|w16, KV=i16|i8)
+	@REFUTE=$${CARGO_TARGET_DIR:-target}/release/refute scripts/model.sh smollm2
+
+model-minilm: setup build ## all-MiniLM-L6-v2 in .cache/models (PRECISION=w8|w16)
+	@REFUTE=$${CARGO_TARGET_DIR:-target}/release/refute scripts/model.sh minilm
+
+test: ## every test; does its own set-up
+	@scripts/test.sh
+
+bench: model ## against llama.cpp on this machine, interleaved; the table of docs/benchmarks.md
+	@bench/setup.sh
+	@bench/run.sh $(BENCH)
+
+lint: ## formatting, clippy, rustdoc, dependencies, home paths
+	@scripts/lint.sh
+
+fmt: ## formats the Rust code
+	cargo fmt --all
+
+fuzz: ## every fuzz target, FUZZ_SECONDS=600 each
+	@scripts/fuzz.sh
+
+check-aarch64: ## that everything compiles for aarch64 (installs the cross compiler)
+	@scripts/aarch64.sh
+
+clean: ## build outputs and everything in .cache; downloads stay
+	cargo clean
+	rm -rf .cache

@@ -1,0 +1,423 @@
+//! From a program to an order of execution.
+//!
+//! Nodes fall into four kinds: those that read one position (rows), matrix products (linear), attention, and the
+//! mean over all positions (pool). The plan groups as many nodes of a kind as their inputs allow into one step, so
+//! that threads meet once a step. Values that leave a step live in buffers of a row per position, the others in
+//! scratch rows of a thread. Any order that respects the inputs gives the same values.
+
+use std::collections::HashMap;
+
+use crate::engine::EngineError;
+use crate::program::op::{Op, Range, Span};
+use crate::program::{ElementType, Node, NodeId, Program, Width};
+use crate::{model::Model, program::NodeInfo};
+
+/// What a row's elements are held as while they are worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// Fixed, exponents, indices.
+    I32,
+    /// Mantissas.
+    I16,
+    /// Sums.
+    I64,
+    /// Mantissas for products, in the layout of the kernels.
+    Packed,
+}
+
+/// Where a node's row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// In a buffer with a row per position (`wide`) or per output.
+    Buffer(usize),
+    /// In a thread's scratch, at an offset of its kind.
+    Scratch(usize),
+    /// In the caches of a sequence: keys or values of attention `attention`.
+    Cache { attention: usize, what: Cached },
+    /// Nowhere: computed where it is used.
+    None,
+}
+
+/// What a cached node is to its attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cached {
+    /// Mantissas of keys or values.
+    Keys,
+    Values,
+    /// Their exponents are read when the mantissas are written.
+    Exponents,
+}
+
+/// A node's place in the plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub(super) kind: Kind,
+    pub(super) width: usize,
+    pub(super) home: Home,
+    /// Also in scratch where `home` is a cache or packed: the offset.
+    pub(super) scratch: Option<usize>,
+}
+
+/// The nodes of one softmax attention.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attention {
+    pub(super) q: NodeId,
+    pub(super) qe: NodeId,
+    pub(super) k: NodeId,
+    pub(super) ke: NodeId,
+    pub(super) v: NodeId,
+    pub(super) ve: NodeId,
+    pub(super) score: NodeId,
+    pub(super) top: NodeId,
+    pub(super) weight: NodeId,
+    pub(super) total: NodeId,
+    pub(super) vtop: NodeId,
+    pub(super) mix: NodeId,
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) head_dim: usize,
+    pub(super) span: Span,
+    pub(super) multiplier: u32,
+    pub(super) shift: i32,
+    pub(super) mix_shift: i32,
+    /// Are the mantissas of keys and values bytes.
+    pub(super) narrow: bool,
+}
+
+/// What is done between two meetings of the threads.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// Nodes that read one position, in order, for each row.
+    Rows(Vec<NodeId>),
+    /// Products of the same or different inputs.
+    Linear(Vec<NodeId>),
+    /// One attention.
+    Attend(usize),
+    /// Means over all positions.
+    Pool(NodeId),
+}
+
+/// A buffer's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    pub(super) kind: Kind,
+    pub(super) width: usize,
+    /// A row per position; else per output.
+    pub(super) all: bool,
+}
+
+/// Order, places and patterns.
+pub(super) struct Plan {
+    /// Steps over all positions.
+    pub(super) body: Vec<Step>,
+    /// Steps over the positions that give an output.
+    pub(super) head: Vec<Step>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) attentions: Vec<Attention>,
+    pub(super) buffers: Vec<Shape>,
+    /// Scratch elements a thread needs of I32, I16 and I64.
+    pub(super) scratch: [usize; 3],
+    /// The node of the logits, and the nodes of sampling after it (run by `sample`).
+    pub(super) logits: Option<NodeId>,
+    pub(super) chain: Vec<NodeId>,
+}
+
+fn refuse(what: &str) -> EngineError {
+    EngineError::Backend(format!("{what}; try `--backend reference`"))
+}
+
+impl Plan {
+    pub(super) fn new(model: &Model) -> Result<Self, EngineError> {
+        let (program, infos) = (model.program(), model.infos());
+        let attentions = attentions(program, infos)?;
+        let (logits, chain) = sampling_chain(program);
+        let mut inside = vec![None; program.nodes.len()];
+        for (i, a) in attentions.iter().enumerate() {
+            for node in [a.score, a.top, a.weight, a.total, a.vtop, a.mix] {
+                inside[node.index()] = Some(i);
+            }
+        }
+        let order = Order { program, attentions: &attentions, inside: &inside, chain: &chain };
+        let (body, head) = (order.steps(true), order.steps(false));
+        let mut plan = Self {
+            slots: vec![Slot { kind: Kind::I32, width: 0, home: Home::None, scratch: None }; program.nodes.len()],
+            body,
+            head,
+            attentions,
+            buffers: Vec::new(),
+            scratch: [0; 3],
+            logits,
+            chain,
+        };
+        plan.place(program, infos)?;
+        Ok(plan)
+    }
+
+    /// Gives every node its home.
+    fn place(&mut self, program: &Program, infos: &[NodeInfo]) -> Result<(), EngineError> {
+        let steps: Vec<Step> = self.body.iter().chain(&self.head).cloned().collect();
+        let mut step_of = vec![usize::MAX; program.nodes.len()];
+        for (s, step) in steps.iter().enumerate() {
+            for node in self.outputs(step) {
+                step_of[node.index()] = s;
+            }
+        }
+        // The last step that reads a node from its buffer, and whether that is another than its own.
+        let mut last = step_of.clone();
+        let mut linear_only = vec![true; program.nodes.len()];
+        let mut by_linear = vec![false; program.nodes.len()];
+        for (s, step) in steps.iter().enumerate() {
+            let reads: Vec<NodeId> = match step {
+                Step::Attend(a) => vec![self.attentions[*a].q, self.attentions[*a].qe],
+                other => self.outputs(other).iter().flat_map(|n| program.nodes[n.index()].inputs.clone()).collect(),
+            };
+            for input in reads {
+                last[input.index()] = last[input.index()].max(s);
+                match step {
+                    Step::Linear(_) => by_linear[input.index()] = true,
+                    _ => linear_only[input.index()] = false,
+                }
+            }
+        }
+        for out in self.logits.into_iter().chain(output_vector(program)) {
+            last[out.index()] = steps.len();
+            linear_only[out.index()] = false;
+        }
+        for a in &self.attentions {
+            let together = |m: NodeId, e: NodeId| step_of[m.index()] == step_of[e.index()];
+            if !together(a.k, a.ke) || !together(a.v, a.ve) {
+                return Err(refuse("mantissas and their exponents are made apart"));
+            }
+        }
+        let mut free: HashMap<Shape, Vec<usize>> = HashMap::new();
+        let mut ends: Vec<Vec<(Shape, usize)>> = vec![Vec::new(); steps.len() + 1];
+        for (s, step) in steps.iter().enumerate() {
+            let mut used = [0; 3];
+            for node in self.outputs(step) {
+                let i = node.index();
+                let Width::Fixed(width) = infos[i].width else { continue };
+                let width = width as usize;
+                let kind = match (&program.nodes[i].op, infos[i].element) {
+                    (_, ElementType::I64) => Kind::I64,
+                    (Op::Quantise { .. }, _) => Kind::I16,
+                    _ => Kind::I32,
+                };
+                let cached = self.attentions.iter().enumerate().find_map(|(a, at)| match node {
+                    n if n == at.k => Some((a, Cached::Keys)),
+                    n if n == at.v => Some((a, Cached::Values)),
+                    n if n == at.ke || n == at.ve => Some((a, Cached::Exponents)),
+                    _ => None,
+                });
+                let packed = by_linear[i] && kind == Kind::I16;
+                if packed && !linear_only[i] {
+                    return Err(refuse("mantissas are read by a product and by something else"));
+                }
+                let leaves = last[i] != s || matches!(step, Step::Linear(_) | Step::Attend(_) | Step::Pool(_));
+                let mut slot = Slot { kind, width, home: Home::None, scratch: None };
+                let mut in_scratch = || {
+                    let at = match kind {
+                        Kind::I32 => 0,
+                        Kind::I16 => 1,
+                        _ => 2,
+                    };
+                    used[at] += width.next_multiple_of(16);
+                    used[at] - width.next_multiple_of(16)
+                };
+                if let Some((attention, what)) = cached {
+                    slot.home = Home::Cache { attention, what };
+                    slot.scratch = Some(in_scratch());
+                } else if leaves {
+                    let kind = if packed { Kind::Packed } else { kind };
+                    if packed {
+                        slot.scratch = Some(in_scratch());
+                    }
+                    let shape = Shape { kind, width, all: program.nodes[i].range == Range::All };
+                    let buffer = free.entry(shape).or_default().pop().unwrap_or_else(|| {
+                        self.buffers.push(shape);
+                        self.buffers.len() - 1
+                    });
+                    slot.kind = kind;
+                    slot.home = Home::Buffer(buffer);
+                    ends[last[i].min(steps.len())].push((shape, buffer));
+                } else {
+                    slot.home = Home::Scratch(in_scratch());
+                }
+                self.slots[i] = slot;
+            }
+            for (total, used) in self.scratch.iter_mut().zip(used) {
+                *total = (*total).max(used);
+            }
+            for (shape, buffer) in std::mem::take(&mut ends[s]) {
+                free.entry(shape).or_default().push(buffer);
+            }
+        }
+        Ok(())
+    }
+
+    /// The nodes whose values a step makes.
+    fn outputs(&self, step: &Step) -> Vec<NodeId> {
+        match step {
+            Step::Rows(nodes) | Step::Linear(nodes) => nodes.clone(),
+            Step::Attend(a) => vec![self.attentions[*a].mix],
+            Step::Pool(node) => vec![*node],
+        }
+    }
+}
+
+fn output_vector(program: &Program) -> Option<NodeId> {
+    match program.interface.output {
+        crate::program::Output::Vector { node, .. } => Some(node),
+        crate::program::Output::Tokens { .. } => None,
+    }
+}
+
+/// Logits and the nodes that turn them into a token.
+fn sampling_chain(program: &Program) -> (Option<NodeId>, Vec<NodeId>) {
+    let crate::program::Output::Tokens { greedy, .. } = program.interface.output else { return (None, Vec::new()) };
+    let chain = (0..program.nodes.len() as u32).map(NodeId).filter(|n| {
+        *n == greedy || program.nodes[n.index()].range == Range::Sampled
+    });
+    (program.nodes[greedy.index()].inputs.first().copied(), chain.collect())
+}
+
+/// Finds each attention by its mix and checks that it has the one known shape.
+fn attentions(program: &Program, infos: &[NodeInfo]) -> Result<Vec<Attention>, EngineError> {
+    let node = |id: NodeId| &program.nodes[id.index()];
+    let mut found = Vec::new();
+    for (mix, n) in (0..).map(NodeId).zip(&program.nodes) {
+        let Op::Mix { heads, kv_heads, shift: mix_shift } = n.op else { continue };
+        let [weight, total, v, ve, vtop] = inputs(n)?;
+        let [score, top] = inputs(node(weight))?;
+        let [q, qe, k, ke] = inputs(node(score))?;
+        let Op::Score { span, multiplier, shift, kv_heads: score_heads, .. } = node(score).op else {
+            return Err(refuse("weights are not made from scores"));
+        };
+        let same = inputs(node(top))? == [score]
+            && inputs(node(total))? == [weight]
+            && inputs(node(vtop))? == [ve]
+            && node(vtop).op == Op::TimeMax { span }
+            && matches!(node(top).op, Op::RowMax {})
+            && matches!(node(weight).op, Op::Exp2W {})
+            && matches!(node(total).op, Op::WSum {})
+            && score_heads == kv_heads
+            && inputs(node(k))?[1] == ke
+            && inputs(node(v))?[1] == ve
+            && node(mix).range == Range::All;
+        let quantised = [q, k, v].iter().all(|m| matches!(node(*m).op, Op::Quantise { .. }));
+        if !same || !quantised {
+            return Err(refuse("an attention has a shape that is not known"));
+        }
+        let (Width::Fixed(width), Width::Fixed(mixed)) = (infos[q.index()].width, infos[mix.index()].width) else {
+            return Err(refuse("an attention has a shape that is not known"));
+        };
+        if width != mixed {
+            return Err(refuse("keys and values have heads of different width"));
+        }
+        let narrow = infos[k.index()].element == ElementType::I8;
+        if narrow != (infos[v.index()].element == ElementType::I8) {
+            return Err(refuse("keys and values have different formats"));
+        }
+        found.push(Attention {
+            q,
+            qe,
+            k,
+            ke,
+            v,
+            ve,
+            score,
+            top,
+            weight,
+            total,
+            vtop,
+            mix,
+            heads: heads as usize,
+            kv_heads: kv_heads as usize,
+            head_dim: (width / heads) as usize,
+            span,
+            multiplier,
+            shift,
+            mix_shift,
+            narrow,
+        });
+    }
+    let patterned = found.len() * 5;
+    let parts = program.nodes.iter().filter(|n| {
+        matches!(n.op, Op::Score { .. } | Op::Exp2W {} | Op::WSum {} | Op::TimeMax { .. } | Op::Mix { .. })
+    });
+    if parts.count() != patterned {
+        return Err(refuse("parts of an attention stand alone"));
+    }
+    Ok(found)
+}
+
+fn inputs<const N: usize>(node: &Node) -> Result<[NodeId; N], EngineError> {
+    node.inputs.as_slice().try_into().map_err(|_| refuse("an attention has a shape that is not known"))
+}
+
+/// Groups ready nodes.
+struct Order<'a> {
+    program: &'a Program,
+    attentions: &'a [Attention],
+    inside: &'a [Option<usize>],
+    chain: &'a [NodeId],
+}
+
+impl Order<'_> {
+    /// The steps over all positions (`all`), or those over output positions given the former.
+    fn steps(&self, all: bool) -> Vec<Step> {
+        let nodes = &self.program.nodes;
+        let mine = |i: usize| (nodes[i].range == Range::All) == all && !self.chain.contains(&NodeId(i as u32));
+        let mut done: Vec<bool> = nodes.iter().map(|n| !all && n.range == Range::All).collect();
+        let mut left: Vec<NodeId> = (0..nodes.len() as u32).map(NodeId).filter(|n| mine(n.index())).collect();
+        let mut steps = Vec::new();
+        while !left.is_empty() {
+            let ready = |node: NodeId, done: &[bool]| nodes[node.index()].inputs.iter().all(|x| done[x.index()]);
+            let is_row = |node: NodeId| {
+                let op = &nodes[node.index()].op;
+                self.inside[node.index()].is_none() && !matches!(op, Op::Linear { .. } | Op::Pool {})
+            };
+            // Node order is topological: one pass finds all rows that follow from each other.
+            let mut rows = Vec::new();
+            for node in &left {
+                if is_row(*node) && ready(*node, &done) {
+                    done[node.index()] = true;
+                    rows.push(*node);
+                }
+            }
+            let linear: Vec<NodeId> = left
+                .iter()
+                .copied()
+                .filter(|n| matches!(nodes[n.index()].op, Op::Linear { .. }) && ready(*n, &done))
+                .collect();
+            linear.iter().for_each(|n| done[n.index()] = true);
+            let pool = left.iter().copied().find(|n| {
+                matches!(nodes[n.index()].op, Op::Pool {}) && !done[n.index()] && ready(*n, &done)
+            });
+            let attend = self.attentions.iter().position(|a| {
+                !done[a.mix.index()] && all && [a.q, a.qe, a.k, a.ke, a.v, a.ve].iter().all(|n| done[n.index()])
+            });
+            let before = left.len();
+            if !rows.is_empty() {
+                steps.push(Step::Rows(rows));
+            }
+            if !linear.is_empty() {
+                steps.push(Step::Linear(linear));
+            } else if let Some(a) = attend {
+                let at = &self.attentions[a];
+                for n in [at.score, at.top, at.weight, at.total, at.vtop, at.mix] {
+                    done[n.index()] = true;
+                }
+                steps.push(Step::Attend(a));
+            } else if let Some(node) = pool {
+                done[node.index()] = true;
+                steps.push(Step::Pool(node));
+            }
+            left.retain(|n| !done[n.index()]);
+            if left.len() == before {
+                // Inputs are lower nodes, so something is always ready; a program that passed validation never gets here.
+                break;
+            }
+        }
+        steps
+    }
+}
