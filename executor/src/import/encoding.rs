@@ -93,22 +93,58 @@ mod tests {
 
     /// Vectors from the reference decoder, see `generate.py` beside them.
     const VECTORS: [(Encoding, &str); 11] = [
-        (Encoding::F32, include_str!("../../tests/data/dequant/f32.json")),
-        (Encoding::F16, include_str!("../../tests/data/dequant/f16.json")),
-        (Encoding::BF16, include_str!("../../tests/data/dequant/bf16.json")),
-        (Encoding::Q4_0, include_str!("../../tests/data/dequant/q4_0.json")),
-        (Encoding::Q4_1, include_str!("../../tests/data/dequant/q4_1.json")),
-        (Encoding::Q5_0, include_str!("../../tests/data/dequant/q5_0.json")),
-        (Encoding::Q5_1, include_str!("../../tests/data/dequant/q5_1.json")),
-        (Encoding::Q8_0, include_str!("../../tests/data/dequant/q8_0.json")),
-        (Encoding::Q4_K, include_str!("../../tests/data/dequant/q4_k.json")),
-        (Encoding::Q5_K, include_str!("../../tests/data/dequant/q5_k.json")),
-        (Encoding::Q6_K, include_str!("../../tests/data/dequant/q6_k.json")),
+        (
+            Encoding::F32,
+            include_str!("../../tests/data/dequant/f32.json"),
+        ),
+        (
+            Encoding::F16,
+            include_str!("../../tests/data/dequant/f16.json"),
+        ),
+        (
+            Encoding::BF16,
+            include_str!("../../tests/data/dequant/bf16.json"),
+        ),
+        (
+            Encoding::Q4_0,
+            include_str!("../../tests/data/dequant/q4_0.json"),
+        ),
+        (
+            Encoding::Q4_1,
+            include_str!("../../tests/data/dequant/q4_1.json"),
+        ),
+        (
+            Encoding::Q5_0,
+            include_str!("../../tests/data/dequant/q5_0.json"),
+        ),
+        (
+            Encoding::Q5_1,
+            include_str!("../../tests/data/dequant/q5_1.json"),
+        ),
+        (
+            Encoding::Q8_0,
+            include_str!("../../tests/data/dequant/q8_0.json"),
+        ),
+        (
+            Encoding::Q4_K,
+            include_str!("../../tests/data/dequant/q4_k.json"),
+        ),
+        (
+            Encoding::Q5_K,
+            include_str!("../../tests/data/dequant/q5_k.json"),
+        ),
+        (
+            Encoding::Q6_K,
+            include_str!("../../tests/data/dequant/q6_k.json"),
+        ),
     ];
 
     fn bytes(vector: &serde_json::Value, key: &str) -> Vec<u8> {
         let digits = vector[key].as_str().unwrap();
-        (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap()).collect()
+        (0..digits.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap())
+            .collect()
     }
 
     #[test]
@@ -119,7 +155,10 @@ mod tests {
             let mut decoded = Vec::new();
             encoding.decode(&bytes(&vector, "stored"), &mut decoded);
             let decoded: Vec<u8> = decoded.iter().flat_map(|x| x.to_le_bytes()).collect();
-            assert!(!decoded.is_empty() && decoded == bytes(&vector, "f32"), "{encoding:?}");
+            assert!(
+                !decoded.is_empty() && decoded == bytes(&vector, "f32"),
+                "{encoding:?}"
+            );
         }
     }
 

@@ -45,9 +45,9 @@ pub(crate) fn check(config: &ModelConfig) -> Result<(), ImportError> {
                 "rotary embedding of {rotated} dimensions on heads of {head_dim}"
             ));
         }
-        let sound = |f: &f64| f.is_finite() && *f >= 0.0 && *f <= 1024.0;
-        if !rope.frequencies.iter().all(sound) || !(rope.magnitude > 0.0 && rope.magnitude <= 64.0)
-        {
+        let frequencies = rope.frequencies.iter().all(|f| (0.0..=1024.0).contains(f));
+        let magnitude = rope.magnitude > 0.0 && rope.magnitude <= 64.0;
+        if !frequencies || !magnitude {
             return unsupported("rotary frequencies out of range; check the rope settings".into());
         }
     }

@@ -44,7 +44,9 @@ pub(super) fn architecture(name: &str) -> Result<Architecture, ImportError> {
 pub(super) fn head_dim(keys: &Keys<'_>) -> Result<usize, ImportError> {
     let heads = keys.needed_count("attention.head_count")?;
     let width = keys.needed_count("embedding_length")?;
-    let derived = width.checked_div(heads).unwrap_or(0);
+    let Some(derived) = width.checked_div(heads) else {
+        return Err(keys.unsupported("attention.head_count", heads));
+    };
     let head_dim = keys.count("attention.key_length")?.unwrap_or(derived);
     match keys.count("attention.value_length")? {
         Some(value) if value != head_dim => Err(keys.unsupported("attention.value_length", value)),
@@ -228,14 +230,13 @@ fn pattern(keys: &Keys<'_>, gemma: bool, count: usize) -> Result<Vec<bool>, Impo
     const KEY: &str = "attention.sliding_window_pattern";
     let every = |n: usize| (1..=count).map(|layer| !layer.is_multiple_of(n)).collect();
     match keys.any(KEY) {
-        Some(Value::Array(array)) => match array.bools() {
-            Ok(pattern) if pattern.len() == count => Ok(pattern),
-            Ok(pattern) => Err(malformed(
-                keys.path,
-                format!("{KEY} has {} entries", pattern.len()),
-            )),
-            Err(reason) => Err(malformed(keys.path, format!("{KEY} {reason}"))),
-        },
+        Some(Value::Array(array)) if array.count == count => array
+            .bools()
+            .map_err(|reason| malformed(keys.path, format!("{KEY} {reason}"))),
+        Some(Value::Array(array)) => Err(malformed(
+            keys.path,
+            format!("{KEY} has {} entries", array.count),
+        )),
         Some(_) => Ok(every(keys.needed_count(KEY)?.max(1))),
         None if gemma => Ok(every(GEMMA_PATTERN)),
         None => Ok(vec![true; count]),

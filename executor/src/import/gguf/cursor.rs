@@ -10,20 +10,20 @@ pub(super) struct Cursor<'a> {
     path: &'a Path,
     bytes: &'a [u8],
     at: usize,
+    texts_left: usize,
 }
+
+/// Strings of one file: real ones have half a million, and walking past more would take seconds.
+const TEXTS_MAX: usize = 1 << 22;
 
 impl<'a> Cursor<'a> {
     /// At the beginning of `bytes`; `path` is for error messages.
     pub(super) fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
-        Self { path, bytes, at: 0 }
-    }
-
-    /// A second cursor at the same place.
-    pub(super) fn fork(&self) -> Self {
         Self {
-            path: self.path,
-            bytes: self.bytes,
-            at: self.at,
+            path,
+            bytes,
+            at: 0,
+            texts_left: TEXTS_MAX,
         }
     }
 
@@ -69,11 +69,31 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A string: its length as u64, then UTF-8.
-    pub(super) fn text(&mut self) -> Result<&'a str, ImportError> {
+    /// The bytes of a string: its length as u64, then the bytes.
+    fn text_bytes(&mut self) -> Result<&'a [u8], ImportError> {
+        let Some(left) = self.texts_left.checked_sub(1) else {
+            return Err(self.error(format!("more than {TEXTS_MAX} strings")));
+        };
+        self.texts_left = left;
         let length = self.count("bytes of text", self.bytes.len() - self.at)?;
-        let text = self.take(length)?;
+        self.take(length)
+    }
+
+    /// A string, which must be UTF-8.
+    pub(super) fn text(&mut self) -> Result<&'a str, ImportError> {
+        let text = self.text_bytes()?;
         std::str::from_utf8(text).map_err(|_| self.error("a string in it is no UTF-8"))
+    }
+
+    /// Goes past `count` strings and gives their bytes, lengths included.
+    pub(super) fn skip_texts(&mut self, count: usize) -> Result<&'a [u8], ImportError> {
+        let begin = self.at;
+        for _ in 0..count {
+            self.text_bytes()?;
+        }
+        self.bytes
+            .get(begin..self.at)
+            .ok_or_else(|| self.error("it ends too early"))
     }
 
     /// An error in this file, at this place.

@@ -23,6 +23,8 @@ pub(super) struct GgufFile<'a> {
 /// Bytes of the longest tensor name or metadata key (the format says 64 and 65,535).
 const NAME_MAX: usize = 256;
 const DIMENSIONS_MAX: u32 = 4;
+/// Bytes that may belong to nothing, beside the padding between tensors.
+const BALLAST_MAX: usize = 1 << 20;
 const ALIGNMENT_DEFAULT: u64 = 32;
 
 /// Parses a whole file; `path` is for error messages.
@@ -50,6 +52,12 @@ pub(super) fn parse<'a>(path: &'a Path, bytes: &'a [u8]) -> Result<GgufFile<'a>,
     let begin = cursor.at().checked_next_multiple_of(alignment);
     let begin = begin.ok_or_else(|| cursor.error("its data begins outside of memory"))?;
     place(path, &mut tensors, begin, bytes.len())?;
+    refuse_ballast(
+        path,
+        &tensors,
+        alignment,
+        bytes.len() - begin.min(bytes.len()),
+    )?;
     Ok(GgufFile { metadata, tensors })
 }
 
@@ -180,6 +188,26 @@ fn place(
             format!("tensors {name} and {other} overlap"),
         )),
         None => Ok(()),
+    }
+}
+
+/// Refuses a file in which much belongs to no tensor: it is no model, and hashing it could take hours.
+fn refuse_ballast(
+    path: &Path,
+    tensors: &BTreeMap<String, Found>,
+    alignment: usize,
+    data: usize,
+) -> Result<(), ImportError> {
+    let used: usize = tensors
+        .values()
+        .map(|found| found.bytes.len() + alignment)
+        .sum();
+    match data.saturating_sub(used) {
+        0..=BALLAST_MAX => Ok(()),
+        rest => Err(malformed(
+            path,
+            format!("{rest} bytes of it belong to no tensor"),
+        )),
     }
 }
 

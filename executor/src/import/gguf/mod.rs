@@ -31,3 +31,8 @@ pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<SourceModel, ImportError
     let bytes: files::Bytes = Arc::new(bytes);
     model::read(name.as_ref(), &bytes)
 }
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

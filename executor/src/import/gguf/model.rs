@@ -20,11 +20,18 @@ pub(super) fn read(path: &Path, bytes: &Bytes) -> Result<SourceModel, ImportErro
     let (model, vocabulary) = understand(path, bytes)?;
     let tokenizer_json = tokenizer_json(&vocabulary)
         .map_err(|reason| ImportError::Unsupported(format!("the tokenizer: {reason}")))?;
-    Ok(SourceModel { tokenizer_json, digest: digest::keccak256((**bytes).as_ref()), ..model })
+    Ok(SourceModel {
+        tokenizer_json,
+        digest: digest::keccak256((**bytes).as_ref()),
+        ..model
+    })
 }
 
 /// Everything but the converted tokenizer and the digest, which is the one slow step.
-pub(super) fn understand(path: &Path, bytes: &Bytes) -> Result<(SourceModel, GgufVocabulary), ImportError> {
+pub(super) fn understand(
+    path: &Path,
+    bytes: &Bytes,
+) -> Result<(SourceModel, GgufVocabulary), ImportError> {
     let content = (**bytes).as_ref();
     let parsed = file::parse(path, content)?;
     let keys = Keys::new(path, &parsed.metadata)?;

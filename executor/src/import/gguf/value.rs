@@ -107,15 +107,7 @@ impl<'a> Array<'a> {
         if kind != TEXT {
             return Err(cursor.error(format!("an array of kind {kind} is not supported")));
         }
-        // Each string takes 8 bytes at least, so the walk ends with the file.
-        let mut walk = cursor.fork();
-        for _ in 0..count {
-            let length = walk.u64()?;
-            let length = usize::try_from(length)
-                .map_err(|_| walk.error("a string is longer than memory"))?;
-            walk.take(length)?;
-        }
-        let bytes = cursor.take(walk.at() - cursor.at())?;
+        let bytes = cursor.skip_texts(count)?;
         Ok(Self { kind, count, bytes })
     }
 

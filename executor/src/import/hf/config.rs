@@ -155,8 +155,10 @@ fn layers(
         Architecture::Qwen2 | Architecture::Qwen3 => {
             config.bool("use_sliding_window")?.unwrap_or(false)
         }
+        Architecture::Gemma3 => true,
+        // Of the two that share a graph, transformers gives a window to Mistral only.
+        Architecture::Llama => config.text("model_type")? == Some("mistral"),
         Architecture::Bert => false,
-        _ => true,
     };
     let window = config
         .count("sliding_window")?
@@ -165,6 +167,9 @@ fn layers(
     let local = local_layers(config, architecture, count)?;
     if gemma && window.is_none() && local.contains(&true) {
         return Err(config.missing("sliding_window"));
+    }
+    if architecture == Architecture::Llama && window.is_some() && local.contains(&false) {
+        return Err(config.unsupported("layer_types", "a mixture, which Mistral does not have"));
     }
     let layer = |local: bool| Layer {
         window: window.filter(|_| local),

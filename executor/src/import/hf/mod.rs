@@ -67,3 +67,8 @@ pub fn inspect_weights(name: &str, bytes: &[u8]) -> Result<usize, ImportError> {
 pub fn inspect_index(name: &str, bytes: &[u8]) -> Result<Vec<String>, ImportError> {
     weights::shards(name.as_ref(), bytes).map(|map| map.into_keys().collect())
 }
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -49,9 +49,20 @@ pub(super) fn parse(
             .map_err(|e| wrong(format!("tensor {name}: {e}")))?;
         tensors.insert(name, found);
     }
-    match overlap(&tensors) {
-        Some((name, other)) => Err(wrong(format!("tensors {name} and {other} overlap"))),
-        None => Ok(tensors),
+    if let Some((name, other)) = overlap(&tensors) {
+        return Err(wrong(format!("tensors {name} and {other} overlap")));
+    }
+    // The format allows no holes.
+    match tensors
+        .values()
+        .map(|found| found.bytes.len())
+        .sum::<usize>()
+    {
+        used if used == data.len() => Ok(tensors),
+        used => Err(wrong(format!(
+            "its tensors take {used} bytes, but it holds {}",
+            data.len()
+        ))),
     }
 }
 

@@ -40,10 +40,11 @@ pub(super) fn read(
     })?;
     let pipeline: Pipeline = folder.parse("tokenizer.json", &json)?;
     let begins = pipeline.post_processor.is_some_and(|post| post.begins());
-    let mut settings: Settings = match folder.read("tokenizer_config.json", TOKENIZER_CONFIG_BYTES_MAX)? {
-        Some(bytes) => folder.parse("tokenizer_config.json", &bytes)?,
-        None => Settings::default(),
-    };
+    let mut settings: Settings =
+        match folder.read("tokenizer_config.json", TOKENIZER_CONFIG_BYTES_MAX)? {
+            Some(bytes) => folder.parse("tokenizer_config.json", &bytes)?,
+            None => Settings::default(),
+        };
     let template =
         match folder.read("chat_template.jinja", TEMPLATE_BYTES_MAX)? {
             Some(bytes) => Some(String::from_utf8(bytes).map_err(|_| {
