@@ -171,7 +171,6 @@ struct Sentence {
 }
 
 #[test]
-#[ignore = "needs all-MiniLM-L6-v2, which `make setup` fetches"]
 fn embeddings_of_minilm_are_those_of_transformers() {
     let source = hf::open(&model_source("minilm")).unwrap();
     let model = float(&source);
@@ -196,7 +195,6 @@ struct Sampled {
 }
 
 #[test]
-#[ignore = "needs SmolLM2-135M-Instruct, which `make setup` fetches"]
 fn logits_of_smollm2_are_those_of_llama_cpp() {
     let source = gguf::open(&model_source("smollm2")).unwrap();
     let reference: Sampled = recorded("SmolLM2-135M-Instruct");
