@@ -2,6 +2,7 @@
 //! give the same bits, and the importers that make programs from published models.
 
 pub mod artefact;
+pub mod check;
 pub mod engine;
 pub mod generate;
 pub mod import;

@@ -1,0 +1,10 @@
+//! Small models and the files that hold them, for whatever test needs one.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+
+pub mod cases;
+pub mod gguf;
+pub mod hugging_face;
+pub mod models;
+pub mod random;
+pub mod tiny;
+pub mod vocabulary;
