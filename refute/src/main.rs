@@ -24,6 +24,23 @@ fn main() -> anyhow::Result<()> {
             let v = std::time::Instant::now();
             println!("{:?} {:?}", executor::generate::verify(e.as_mut(), &r, &g.output)?, v.elapsed());
         }
+        "bench" => {
+            let m = executor::model::Model::open(std::path::Path::new(&a[2]))?;
+            let mut e = executor::native::Native::new(&m, a[3].parse()?, None)?;
+            let n: u32 = a[4].parse()?;
+            let toks: Vec<u32> = (0..n).map(|i| (i * 7919 + 13) % 49000).collect();
+            for _ in 0..3 {
+            let s = e.open(executor::kernels::Sampling::GREEDY)?;
+            let t = std::time::Instant::now();
+            e.step(&[Feed { sequence: s, tokens: &toks, outputs_from: n - 1 }], None)?;
+            let p = t.elapsed().as_secs_f64();
+            let t = std::time::Instant::now();
+            let k = 64;
+            for i in 0..k { e.step(&[Feed { sequence: s, tokens: &[(i * 31) as u32], outputs_from: 0 }], None)?; }
+            println!("prefill {} tok/s ({:.1} ms), decode {:.1} tok/s", n as f64 / p, p*1e3, k as f64 / t.elapsed().as_secs_f64());
+            e.close(s);
+            }
+        }
         _ => {}
     }
     println!("{:?}", t.elapsed());

@@ -402,7 +402,7 @@ impl Facts<'_> {
 
     /// Width of a head of input `k` with `kv_heads` heads that `heads` share.
     fn head(&self, heads: u32, kv_heads: u32, k: usize) -> Checked<u32> {
-        ensure(kv_heads > 0 && heads > 0 && heads % kv_heads == 0, "key heads must divide query heads")?;
+        ensure(kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads), "key heads must divide query heads")?;
         let width = self.width(k)?;
         ensure(width % kv_heads == 0, "the heads do not divide the row")?;
         Ok(width / kv_heads)

@@ -42,9 +42,9 @@ pub struct NodeInfo {
 }
 
 /// Widest row of a node: 2^20 elements.
-pub const WIDTH_MAX: u32 = 1 << 20;
+const WIDTH_MAX: u32 = 1 << 20;
 /// Most positions of a sequence. A mix of 31-bit weights and 15-bit mantissas over more would leave an i64.
-pub const CONTEXT_MAX: u32 = 1 << 17;
+const CONTEXT_MAX: u32 = 1 << 17;
 
 /// Checks a program and describes its nodes.
 pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
