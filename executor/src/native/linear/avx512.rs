@@ -18,6 +18,22 @@ const BLOCKS_NEAR: usize = 16;
 /// Bytes that weights are asked for ahead of their use.
 const AHEAD: usize = 4096;
 
+/// The panel is near already.
+const HELD: u8 = 0;
+/// It comes from memory and the next blocks of rows read it again.
+const AGAIN: u8 = 1;
+/// It comes from memory for one block of rows: it should not displace what the caches hold.
+const ONCE: u8 = 2;
+
+/// Asks for a line of weights.
+#[inline(always)]
+fn prefetch<const FETCH: u8>(line: *const i8) {
+    // SAFETY: a prefetch may point anywhere.
+    unsafe {
+        if FETCH == ONCE { _mm_prefetch::<_MM_HINT_NTA>(line) } else { _mm_prefetch::<_MM_HINT_T0>(line) }
+    }
+}
+
 /// Steps of 4 terms before a lane of 32 bits can overflow.
 /// One digit: 255 * 127 * 65,536 < 2^31. Two: the middle sum takes two products of 255 * 128 * 32,768 each, < 2^31.
 const fn steps_max(digits: usize) -> usize {
@@ -38,7 +54,7 @@ pub(super) unsafe fn linear(
         for panel in panels.clone() {
             for index in near..(near + BLOCKS_NEAR).min(x.blocks()) {
                 let block = x.block(index);
-                let tile = Tile { weights, s, out, panel, block, fetch: index == near };
+                let tile = Tile { weights, s, out, panel, block, fetch: if index != near { HELD } else if x.blocks() == 1 { ONCE } else { AGAIN } };
                 // SAFETY: a packed block of the rows that `s` and `out` have, and a panel of the weights.
                 unsafe {
                     match block.rows {
@@ -62,8 +78,8 @@ struct Tile<'a> {
     out: Output<'a>,
     panel: usize,
     block: Block,
-    /// Whether the panel comes from memory now.
-    fetch: bool,
+    /// Where the panel comes from and whether it is needed again: `HELD`, `AGAIN` or `ONCE`.
+    fetch: u8,
 }
 
 impl Tile<'_> {
@@ -100,7 +116,11 @@ impl Tile<'_> {
             let (w, x) = (w.wrapping_add(from * D * STEP), self.block.start.wrapping_add(from * R * 8));
             // SAFETY: `count` steps of the panel and of the block.
             let sums = unsafe {
-                if self.fetch { digits::<R, H, D, true>(count, w, x) } else { digits::<R, H, D, false>(count, w, x) }
+                match self.fetch {
+                    HELD => digits::<R, H, D, HELD>(count, w, x),
+                    ONCE => digits::<R, H, D, ONCE>(count, w, x),
+                    _ => digits::<R, H, D, AGAIN>(count, w, x),
+                }
             };
             for (acc, sums) in acc.iter_mut().flatten().zip(sums.iter().flatten()) {
                 *acc = gather_digits::<D>(*acc, sums);
@@ -178,7 +198,7 @@ impl Tile<'_> {
 /// `w` has `steps` steps of D digits of a panel from its half on, `x` as many quads of R rows.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
-unsafe fn digits<const R: usize, const H: usize, const D: usize, const FETCH: bool>(
+unsafe fn digits<const R: usize, const H: usize, const D: usize, const FETCH: u8>(
     steps: usize,
     mut w: *const u8,
     mut x: *const u8,
@@ -191,13 +211,13 @@ unsafe fn digits<const R: usize, const H: usize, const D: usize, const FETCH: bo
             let mut low = [_mm512_setzero_si512(); H];
             for h in 0..H {
                 high[h] = _mm512_load_si512(w.add(h * 64).cast());
-                if FETCH {
-                    _mm_prefetch(w.wrapping_add(AHEAD + h * 64).cast(), _MM_HINT_T0);
+                if FETCH != HELD {
+                    prefetch::<FETCH>(w.wrapping_add(AHEAD + h * 64).cast());
                 }
                 if D == 2 {
                     low[h] = _mm512_load_si512(w.add(STEP + h * 64).cast());
-                    if FETCH {
-                        _mm_prefetch(w.wrapping_add(AHEAD + STEP + h * 64).cast(), _MM_HINT_T0);
+                    if FETCH != HELD {
+                        prefetch::<FETCH>(w.wrapping_add(AHEAD + STEP + h * 64).cast());
                     }
                 }
             }
