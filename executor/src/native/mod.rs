@@ -1,1 +1,26 @@
 //! The native CPU back end.
+//!
+//! A [`Team`] of threads runs one closure at a time; inside it each [`Worker`] calls kernels on its share of the
+//! work. Every kernel gives the bits of the scalar formulas in [`crate::numerics`] on every instruction set
+//! ([`Isa`]), and [`self_test`] shows it on extreme values before a model is served.
+//!
+//! Kernels assume the bounds that the program validator has proved, and assert them in debug builds only.
+
+pub mod aligned;
+pub mod isa;
+pub mod linear;
+pub mod packed;
+pub mod panels;
+pub(crate) mod scalar;
+pub mod shared;
+mod shift;
+pub mod team;
+#[cfg(test)]
+mod tests;
+
+pub use isa::Isa;
+pub use linear::{LinearWeights, Output, linear};
+pub use packed::{PackedBuffer, PackedRows};
+pub use panels::Panels;
+pub use shared::SharedMut;
+pub use team::{Team, Worker};
