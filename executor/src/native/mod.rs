@@ -7,6 +7,8 @@
 //! Kernels assume the bounds that the program validator has proved, and assert them in debug builds only.
 
 pub mod aligned;
+pub mod attention;
+mod cells;
 pub mod isa;
 pub mod linear;
 pub mod packed;
@@ -18,6 +20,7 @@ pub mod team;
 #[cfg(test)]
 mod tests;
 
+pub use attention::{HeadCache, attend};
 pub use isa::Isa;
 pub use linear::{LinearWeights, Output, linear};
 pub use packed::{PackedBuffer, PackedRows};

@@ -1,5 +1,6 @@
 //! Every kernel on every instruction set of this machine against the scalar formulas.
 
+mod attention;
 mod linear;
 
 use super::isa::Isa;
