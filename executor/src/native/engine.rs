@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::attention_plain::Head;
+use super::attention::HeadCache;
 use super::isa::Isa;
 use super::loaded::{Angles, Constants};
 use super::plan::{Kind, Plan, Shape};
@@ -24,8 +24,10 @@ pub(super) const OUTPUT_ROWS: usize = 32;
 pub(super) struct Sequence {
     pub(super) sampling: Sampling,
     pub(super) length: usize,
+    /// Positions that the caches have room for.
+    room: usize,
     /// Keys and values: for each attention its heads.
-    pub(super) caches: Vec<Vec<Head>>,
+    pub(super) caches: Vec<Vec<HeadCache>>,
 }
 
 /// A buffer with a row for each position of a block.
@@ -104,13 +106,16 @@ impl Native {
 
     /// Room in the caches and angles for the fed positions.
     fn grow(&mut self, feeds: &[Feed<'_>]) -> Result<(), EngineError> {
+        let context = self.program().interface.context as usize;
         let mut longest = 0;
         for feed in feeds {
             let Some(sequence) = self.sequences.get_mut(&feed.sequence.0) else { continue };
             let length = sequence.length + feed.tokens.len();
             longest = longest.max(length);
-            for head in sequence.caches.iter_mut().flatten() {
-                head.reserve(length);
+            if length > sequence.room {
+                // Grows by half, so that a long generation copies its caches a few times only.
+                sequence.room = length.max(sequence.room * 3 / 2).min(context);
+                sequence.caches.iter_mut().flatten().for_each(|head| head.reserve(sequence.room));
             }
         }
         for (angles, pair) in self.angles.iter_mut().zip(&self.constants.ropes) {
@@ -142,9 +147,9 @@ impl Engine for Native {
         if !sampling.is_valid() {
             return Err(EngineError::Sampling);
         }
-        let heads = |a: &super::plan::Attention| (0..a.kv_heads).map(|_| Head::new(a.head_dim)).collect();
+        let heads = |a: &super::plan::Attention| (0..a.kv_heads).map(|_| HeadCache::new(a.head_dim, a.narrow)).collect();
         let caches = self.plan.attentions.iter().map(heads).collect();
-        self.sequences.insert(self.opened, Sequence { sampling, length: 0, caches });
+        self.sequences.insert(self.opened, Sequence { sampling, length: 0, room: 0, caches });
         self.opened += 1;
         Ok(SequenceId(self.opened - 1))
     }

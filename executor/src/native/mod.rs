@@ -6,6 +6,9 @@
 //!
 //! Kernels assume the bounds that the program validator has proved, and assert them in debug builds only.
 
+pub mod aligned;
+pub mod attention;
+mod cells;
 mod engine;
 pub mod isa;
 pub mod linear;
@@ -16,13 +19,16 @@ mod plan;
 mod rows;
 mod run;
 mod sample;
-pub mod shared;
-mod attention_plain;
+// Used by `self_test` and the tests.
+#[cfg_attr(not(test), expect(dead_code, reason = "self_test"))]
 pub(crate) mod scalar;
+pub mod shared;
 mod shift;
-pub mod aligned;
 pub mod team;
+#[cfg(test)]
+mod tests;
 
+pub use attention::{HeadCache, attend};
 pub use engine::Native;
 pub use isa::Isa;
 pub use linear::{LinearWeights, Output, linear};

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use super::attention::HEAD_DIM_MAX;
 use crate::engine::EngineError;
 use crate::program::op::{Op, Range, Span};
 use crate::program::{ElementType, Node, NodeId, Program, Width};
@@ -312,6 +313,9 @@ fn attentions(program: &Program, infos: &[NodeInfo]) -> Result<Vec<Attention>, E
         };
         if width != mixed {
             return Err(refuse("keys and values have heads of different width"));
+        }
+        if width / heads > HEAD_DIM_MAX as u32 || multiplier >= 1 << 17 {
+            return Err(refuse("an attention has heads that are too wide, or too fine a scale"));
         }
         let narrow = infos[k.index()].element == ElementType::I8;
         if narrow != (infos[v.index()].element == ElementType::I8) {

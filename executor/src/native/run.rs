@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
-use super::attention_plain as attention;
+use super::attention::{self, Law, Query};
 use super::engine::{Buffer, OUTPUT_ROWS, Sequence};
 use super::isa::Isa;
 use super::loaded::{Angles, Constants, Loaded};
@@ -374,8 +374,8 @@ impl Task<'_, '_, '_> {
                     // SAFETY: this thread alone works on the position; room was made for it.
                     unsafe {
                         match what {
-                            Cached::Keys => head.write_key(at.position as usize, m, *e as i8),
-                            _ => head.write_value(at.position as usize, m, *e as i8),
+                            Cached::Keys => head.write_key(at.position as usize, m, *e),
+                            _ => head.write_value(at.position as usize, m, *e),
                         }
                     }
                 }
@@ -424,8 +424,10 @@ impl Task<'_, '_, '_> {
         let qe = &self.i32(a.qe, 0, row)[kv_head * group..][..group];
         let out = self.head_output(a.mix, i, kv_head * wide, wide);
         let visible = a.span.visible(at.position as usize, at.length);
-        let own = &mut self.own.attention;
-        attention::attend(head, q, qe, visible, a.multiplier, a.shift, exp, a.mix_shift, own, out);
+        let law = Law { multiplier: a.multiplier, shift: a.shift, exp, mix_shift: a.mix_shift };
+        let query = Query { q, exponents: qe, visible };
+        // SAFETY: keys and values of the visible positions were written before the last barrier.
+        unsafe { attention::attend(self.block.isa, head, &query, &law, &mut self.own.attention, out) };
     }
 
     /// All heads of row `i`, and the nodes inside of the attention to who listens.
@@ -438,9 +440,9 @@ impl Task<'_, '_, '_> {
             self.attend(attention, part.rows[i], kv_head);
             let own = &self.own.attention;
             let [score, top, weight, total, vtop] = &mut seen;
-            score.1.extend(own.scores[..group].iter().flatten().map(|x| i64::from(*x)));
+            score.1.extend((0..group).flat_map(|h| own.scores(h)).map(|x| i64::from(*x)));
             top.1.extend(own.tops[..group].iter().map(|x| i64::from(*x)));
-            weight.1.extend(own.weights[..group].iter().flatten().map(|x| i64::from(*x)));
+            weight.1.extend((0..group).flat_map(|h| own.weights(h)).map(|x| i64::from(*x)));
             total.1.extend(&own.totals[..group]);
             vtop.1.push(own.vtop.into());
         }

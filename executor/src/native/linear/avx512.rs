@@ -153,7 +153,10 @@ impl Tile<'_> {
             (
                 _mm512_loadu_si512(weights.row_sums.as_ptr().add(first).cast()),
                 _mm512_cvtepu16_epi64(_mm_maskz_loadu_epi16(mask, weights.mult.as_ptr().add(first).cast())),
-                _mm512_cvtepi8_epi64(_mm_maskz_loadu_epi8(u16::from(mask), weights.shift.as_ptr().add(first))),
+                _mm512_cvtepi8_epi64(_mm_maskz_loadu_epi8(
+                    u16::from(mask),
+                    weights.shift.as_ptr().add(first),
+                )),
             )
         };
         let offset = _mm512_slli_epi64(sums, 15);
@@ -177,7 +180,8 @@ impl Tile<'_> {
             let one = _mm512_set1_epi64(1);
             let round = _mm512_sllv_epi64(one, _mm512_sub_epi64(total, one));
             let scaled = _mm512_mullo_epi64(acc, mult);
-            let mut values = _mm512_cvtsepi64_epi32(_mm512_srav_epi64(_mm512_add_epi64(scaled, round), total));
+            let mut values =
+                _mm512_cvtsepi64_epi32(_mm512_srav_epi64(_mm512_add_epi64(scaled, round), total));
             // SAFETY: masked load and store of existing channels.
             unsafe {
                 if let Some(bias) = weights.bias {
@@ -249,7 +253,9 @@ fn gather_digits<const D: usize>(acc: [__m512i; 2], sums: &[__m512i; 3]) -> [__m
         _mm512_add_epi64(_mm512_slli_epi64(sum, 8), _mm512_cvtepi32_epi64(digit))
     };
     let half = |i: usize| {
-        let part = |v: __m512i| if i == 0 { _mm512_castsi512_si256(v) } else { _mm512_extracti64x4_epi64(v, 1) };
+        let part = |v: __m512i| {
+            if i == 0 { _mm512_castsi512_si256(v) } else { _mm512_extracti64x4_epi64(v, 1) }
+        };
         let sum = horner(_mm512_cvtepi32_epi64(part(sums[0])), part(sums[1]));
         if D == 2 { horner(sum, part(sums[2])) } else { sum }
     };
