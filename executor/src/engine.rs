@@ -96,7 +96,7 @@ pub(crate) fn check_feed(program: &Program, feed: &Feed<'_>, length: usize) -> R
     if feed.tokens.is_empty() {
         return Err(EngineError::Feed("a feed needs at least one token"));
     }
-    if length > 0 && !program.is_causal() {
+    if length > 0 && !(program.is_causal() && matches!(face.output, Output::Tokens { .. })) {
         return Err(EngineError::Feed("this model takes a whole sequence at once"));
     }
     if positions > face.context.into() {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bisection::{Hash, tagged, tree};
+use bisection::{Hash, keccak256, tagged, tree};
 use memmap2::{Mmap, MmapMut};
 
 use crate::artefact::{self, ArtefactError, Header};
@@ -119,12 +119,19 @@ impl Model {
         &self.0.header.provenance
     }
 
-    /// Recomputes the id and every constant's declared range; an error says what differs.
+    /// Recomputes the id, every constant's declared range and the hashes of the interface; an error says what differs.
     pub fn verify(&self) -> Result<(), ArtefactError> {
+        let face = &self.0.program.interface;
+        if keccak256(self.tokenizer_json()?) != face.tokenizer {
+            return Err(ArtefactError::Interface("tokenizer"));
+        }
+        if keccak256(self.chat_template().unwrap_or("").as_bytes()) != face.chat_template {
+            return Err(ArtefactError::Interface("chat template"));
+        }
         let roots = (0..self.0.program.constants.len() as u32)
             .map(|i| {
                 let constant = self.constant(ConstantId(i)).ok_or(ArtefactError::Section)?;
-                if !constant.within_range() {
+                if !constant.within_range() || !constant.is_padded_with_zeros() {
                     return Err(ArtefactError::Range(i));
                 }
                 Ok(tree::tensor_root(&constant.row_major()))

@@ -100,11 +100,16 @@ pub const fn isqrt(x: u64) -> u64 {
 
 /// Exponent of a row of mantissas of `bits` bits: `bit_length(max |x|) - (bits - 1)`.
 pub const fn row_exponent(magnitude: u64, bits: u32) -> i32 {
-    bit_length(magnitude) - (bits as i32 - 1)
+    bit_length(magnitude).saturating_sub((bits as i32).saturating_sub(1))
 }
 
 /// Mantissa of one value: `round_shift(x, e)` within +-(2^(bits-1) - 1).
+///
+/// Domain: that of [`round_shift`], and 2 to 32 bits.
 pub const fn mantissa(x: i64, e: i32, bits: u32) -> Exact<i64> {
+    if bits < 2 || bits > 32 {
+        return Err(OutOfDomain("mantissa"));
+    }
     let limit = (1 << (bits - 1)) - 1;
     match round_shift(x, e) {
         Ok(m) if m > limit => Ok(limit),

@@ -1,6 +1,7 @@
 //! A constant's values, wherever and however they are stored.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::numerics::{Exact, OutOfDomain};
 use crate::program::{ConstantInfo, ElementType};
@@ -105,6 +106,22 @@ impl Constant<'_> {
                 }
             }
         }
+    }
+
+    /// Are the bytes of panels that no element has all zero: they are not part of the id.
+    pub fn is_padded_with_zeros(&self) -> bool {
+        let ConstantData::Panels(bytes) = self.data else { return true };
+        let (rows, columns) = (self.info.rows as usize, self.info.columns as usize);
+        let digits = self.info.element.size();
+        let zero = |r, c, d| {
+            let at = panel_offset(r, c, columns, digits, d);
+            at.and_then(|at| bytes.get(at)) == Some(&0)
+        };
+        let all = |rs: Range<usize>, cs: Range<usize>| {
+            rs.into_iter().all(|r| cs.clone().all(|c| (0..digits).all(|d| zero(r, c, d))))
+        };
+        let (padded_rows, padded_columns) = (rows.next_multiple_of(32), columns.next_multiple_of(4));
+        all(0..rows, columns..padded_columns) && all(rows..padded_rows, 0..padded_columns)
     }
 
     /// Does every element lie in the declared range.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use super::attention::HEAD_DIM_MAX;
 use crate::engine::EngineError;
+use crate::import::chain::sampling;
 use crate::program::op::{Op, Range, Span};
 use crate::program::{ElementType, Node, NodeId, Program, Width};
 use crate::{model::Model, program::NodeInfo};
@@ -131,7 +132,7 @@ impl Plan {
     pub(super) fn new(model: &Model) -> Result<Self, EngineError> {
         let (program, infos) = (model.program(), model.infos());
         let attentions = attentions(program, infos)?;
-        let (logits, chain) = sampling_chain(program);
+        let (logits, chain) = sampling_chain(program)?;
         let mut inside = vec![None; program.nodes.len()];
         for (i, a) in attentions.iter().enumerate() {
             for node in [a.score, a.top, a.weight, a.total, a.vtop, a.mix] {
@@ -272,13 +273,26 @@ fn output_vector(program: &Program) -> Option<NodeId> {
     }
 }
 
-/// Logits and the nodes that turn them into a token.
-fn sampling_chain(program: &Program) -> (Option<NodeId>, Vec<NodeId>) {
-    let crate::program::Output::Tokens { greedy, .. } = program.interface.output else { return (None, Vec::new()) };
-    let chain = (0..program.nodes.len() as u32).map(NodeId).filter(|n| {
-        *n == greedy || program.nodes[n.index()].range == Range::Sampled
+/// Logits and the nodes that turn them into a token: exactly those that the importer appends, for `sample` does what
+/// they say without reading them.
+fn sampling_chain(program: &Program) -> Result<(Option<NodeId>, Vec<NodeId>), EngineError> {
+    let crate::program::Output::Tokens { greedy, .. } = program.interface.output else {
+        return Ok((None, Vec::new()));
+    };
+    let unknown = || refuse("tokens are sampled in a way that is not known");
+    let logits = *program.nodes[greedy.index()].inputs.first().ok_or_else(unknown)?;
+    let shift = program.nodes.iter().find_map(|n| match n.op {
+        Op::Distance { shift } => Some(shift),
+        _ => None,
     });
-    (program.nodes[greedy.index()].inputs.first().copied(), chain.collect())
+    let exp2 = program.nodes.iter().find(|n| matches!(n.op, Op::Weigh {})).and_then(|n| n.constants.first());
+    let (Some(shift), Some(exp2)) = (shift, exp2) else { return Err(unknown()) };
+    let mut nodes = program.nodes[..greedy.index()].to_vec();
+    let output = sampling(&mut nodes, logits, shift + 20 - 16, *exp2);
+    if nodes != program.nodes || output != program.interface.output {
+        return Err(unknown());
+    }
+    Ok((Some(logits), (greedy.0..nodes.len() as u32).map(NodeId).collect()))
 }
 
 /// Finds each attention by its mix and checks that it has the one known shape.

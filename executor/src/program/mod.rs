@@ -6,7 +6,7 @@ mod decode;
 pub mod op;
 mod validate;
 
-pub use decode::{DecodeError, ITEMS_MAX};
+pub use decode::{DecodeError, ITEMS_MAX, STOP_TOKENS_MAX};
 pub(crate) use decode::Reader;
 pub use validate::{Invalid, NodeInfo, validate};
 
@@ -251,7 +251,7 @@ impl Interface {
             _ => return Err(DecodeError::Attribute(kind.into())),
         };
         let (tokenizer, chat_template) = (Hash(from.bytes32()?), Hash(from.bytes32()?));
-        let n = from.count("stop tokens", 1024)?;
+        let n = from.count("stop tokens", STOP_TOKENS_MAX)?;
         let stop_tokens = (0..n).map(|_| from.u32()).collect::<Result<_, _>>()?;
         Ok(Self { vocabulary, context, stop_tokens, output, tokenizer, chat_template })
     }

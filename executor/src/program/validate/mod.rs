@@ -6,7 +6,7 @@
 mod bounds;
 
 use super::op::{Op, Range};
-use super::{ElementType, ITEMS_MAX, NodeId, Output, Program, Width};
+use super::{ElementType, ITEMS_MAX, STOP_TOKENS_MAX, NodeId, Output, Program, Width};
 
 /// A program that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +55,7 @@ pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
     whole((1..=WIDTH_MAX).contains(&face.vocabulary), "the vocabulary must have 1 to 2^20 entries")?;
     whole((1..=CONTEXT_MAX).contains(&face.context), "the context must have 1 to 2^17 positions")?;
     whole(face.stop_tokens.iter().all(|t| *t < face.vocabulary), "a stop token is outside of the vocabulary")?;
+    whole(face.stop_tokens.len() <= STOP_TOKENS_MAX as usize, "too many stop tokens")?;
     whole(face.stop_tokens.is_sorted_by(|a, b| a < b), "stop tokens must ascend")?;
     for (i, c) in program.constants.iter().enumerate() {
         let (low, high) = c.element.limits();
@@ -88,7 +89,17 @@ pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
                 return Err(refuse(format!("input {k} has no value where it is read")));
             }
         }
-        let facts = bounds::Facts { face, inputs: &inputs, constants: &constants };
+        if node.op.reads_request() && node.range != Range::Sampled {
+            return Err(refuse("a greedy request has no temperature, threshold or draw".into()));
+        }
+        let odd = match face.output {
+            Output::Tokens { .. } => node.range == Range::Last,
+            Output::Vector { .. } => matches!(node.range, Range::Outputs | Range::Sampled),
+        };
+        if odd {
+            return Err(refuse("a program of tokens has no last position, one of a vector no output positions".into()));
+        }
+        let facts = bounds::Facts { face, node, nodes: &program.nodes, inputs: &inputs, constants: &constants };
         let (element, width, low, high) = facts.infer(&node.op).map_err(refuse)?;
         if width.at(0, 1) > WIDTH_MAX as usize || width.at(0, 1) == 0 {
             return Err(refuse("a row must have 1 to 2^20 elements".into()));
@@ -106,13 +117,16 @@ fn output(program: &Program, infos: &[NodeInfo]) -> Result<(), Invalid> {
     let sound = match program.interface.output {
         Output::Tokens { greedy, sampled } => {
             is(greedy, |op| matches!(op, Op::Argmax {}), Range::Outputs)
+                && infos.get(greedy.index()).is_some_and(|i| i.high < program.interface.vocabulary.into())
                 && is(sampled, |op| matches!(op, Op::Pick { .. }), Range::Sampled)
                 && program.is_causal()
         }
         Output::Vector { node, fraction } => {
             (0..=62).contains(&fraction)
                 && is(node, |_| true, Range::Last)
-                && infos.get(node.index()).is_some_and(|i| matches!(i.width, Width::Fixed(_)))
+                && infos
+                    .get(node.index())
+                    .is_some_and(|i| matches!(i.width, Width::Fixed(_)) && i.element == ElementType::I32)
         }
     };
     if sound { Ok(()) } else { Err(Invalid::Program("the output is not a node of the right kind and range".into())) }
@@ -127,6 +141,11 @@ impl Op {
             Self::TimeMax { .. } | Self::Pool {} => true,
             _ => false,
         }
+    }
+
+    /// Does the operation depend on what the request says of sampling.
+    pub fn reads_request(&self) -> bool {
+        matches!(self, Self::Distance { .. } | Self::Crossing { .. } | Self::Keep {} | Self::Draw {})
     }
 
     /// The span of an operation that reads visible positions.
