@@ -147,7 +147,9 @@ impl Engine for Native {
         if !sampling.is_valid() {
             return Err(EngineError::Sampling);
         }
-        let heads = |a: &super::plan::Attention| (0..a.kv_heads).map(|_| HeadCache::new(a.head_dim, a.narrow)).collect();
+        let heads = |a: &super::pattern::Attention| {
+            (0..a.kv_heads).map(|_| HeadCache::new(a.head_dim, a.narrow)).collect()
+        };
         let caches = self.plan.attentions.iter().map(heads).collect();
         self.sequences.insert(self.opened, Sequence { sampling, length: 0, room: 0, caches });
         self.opened += 1;
@@ -175,7 +177,10 @@ impl Engine for Native {
         self.grow(feeds)?;
         let mut emissions = vec![Vec::new(); feeds.len()];
         let mut pending: Vec<Row> = Vec::new();
-        let flush = |this: &mut Self, pending: &mut Vec<Row>, emissions: &mut Vec<Vec<Emission>>, tap: &mut Option<&mut dyn Tap>| {
+        let flush = |this: &mut Self,
+                     pending: &mut Vec<Row>,
+                     emissions: &mut Vec<Vec<Emission>>,
+                     tap: &mut Option<&mut dyn Tap>| {
             for (sequence, emission) in this.run(pending, tap)? {
                 if let Some(i) = feeds.iter().position(|feed| feed.sequence == sequence) {
                     emissions[i].push(emission);

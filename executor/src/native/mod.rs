@@ -9,13 +9,17 @@
 pub mod aligned;
 pub mod attention;
 mod cells;
+mod emit;
 mod engine;
 pub mod isa;
 pub mod linear;
 mod loaded;
+mod order;
 pub mod packed;
 pub mod panels;
+mod pattern;
 mod plan;
+mod row;
 mod rows;
 mod run;
 mod sample;

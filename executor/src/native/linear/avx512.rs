@@ -54,7 +54,20 @@ pub(super) unsafe fn linear(
         for panel in panels.clone() {
             for index in near..(near + BLOCKS_NEAR).min(x.blocks()) {
                 let block = x.block(index);
-                let tile = Tile { weights, s, out, panel, block, fetch: if index != near { HELD } else if x.blocks() == 1 { ONCE } else { AGAIN } };
+                let tile = Tile {
+                    weights,
+                    s,
+                    out,
+                    panel,
+                    block,
+                    fetch: if index != near {
+                        HELD
+                    } else if x.blocks() == 1 {
+                        ONCE
+                    } else {
+                        AGAIN
+                    },
+                };
                 // SAFETY: a packed block of the rows that `s` and `out` have, and a panel of the weights.
                 unsafe {
                     match block.rows {
