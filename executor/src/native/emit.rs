@@ -4,25 +4,23 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::loaded::Loaded;
-use super::plan::Home;
-use super::run::{LOST, Part, Row, Task, View, extend, lock};
+use super::run::{LOST, Part, Row, Task, lock};
 use super::{rows, sample};
 use crate::engine::{Emission, EngineError, Tap};
 use crate::kernels::{Operands, Sampling, apply};
+use crate::program::Output;
 use crate::program::op::{Op, Range};
-use crate::program::{NodeId, Output};
 
 impl Task<'_, '_, '_> {
     /// What row `i` of the outputs gives.
-    pub(super) fn emit(&mut self, i: usize, row: usize) -> Result<Emission, EngineError> {
-        let part = Part { rows: &[row] };
+    pub(super) fn emit(&mut self, i: usize, part: Part<'_>) -> Result<Emission, EngineError> {
         let program = self.block.constants.model.program();
-        let at = self.block.rows[row];
+        let at = self.block.rows[part.rows[i]];
         let Output::Tokens { .. } = program.interface.output else {
             let Output::Vector { node, .. } = program.interface.output else { return Err(LOST.into()) };
-            return Ok(Emission::Vector(self.output_row(node, i, part).to_vec()));
+            return Ok(Emission::Vector(self.read(node, i, part).to_vec()));
         };
-        let logits = self.output_row(self.block.plan.logits.ok_or(LOST)?, i, part);
+        let logits = self.read::<i32>(self.block.plan.logits.ok_or(LOST)?, i, part);
         let sampling = self.block.sequences[&at.sequence.0].sampling;
         if let Some(tap) = self.tap {
             return self.sample_by_nodes(logits, &sampling, &at, tap);
@@ -42,19 +40,6 @@ impl Task<'_, '_, '_> {
         };
         let own = &mut self.own.sample;
         sample::sample(self.block.isa, logits, shift, exp, &sampling, at.position, own).map(Emission::Token)
-    }
-
-    /// A row of a node that leaves the head, at output `i`.
-    fn output_row(&self, node: NodeId, i: usize, part: Part<'_>) -> &'static [i32] {
-        let slot = &self.block.plan.slots[node.index()];
-        match slot.home {
-            Home::Buffer(b) if !self.block.plan.buffers[b].all => match &self.views[b] {
-                // SAFETY: written before the last barrier.
-                View::I32(v) => unsafe { extend(v.slice(i * slot.width..(i + 1) * slot.width)) },
-                _ => &[],
-            },
-            _ => self.i32(node, 0, part),
-        }
     }
 
     /// Sampling node by node with the reference kernels, for who wants to see the nodes.

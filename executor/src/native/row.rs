@@ -8,7 +8,7 @@ use crate::numerics::{WIDE_LIMIT, bit_length, round_shift, row_exponent};
 use crate::program::NodeId;
 use crate::program::op::{Index, Op};
 
-impl Task<'_, '_, '_> {
+impl<'a> Task<'a, '_, '_> {
     /// Computes the row of a node that reads one position.
     pub(super) fn row(&mut self, node: NodeId, i: usize, part: Part<'_>) {
         let isa = self.block.isa;
@@ -18,7 +18,7 @@ impl Task<'_, '_, '_> {
             (n.op, n.inputs.as_slice())
         };
         let loaded = &self.block.constants.nodes[node.index()];
-        let x = || self.i32(inputs[0], i, part);
+        let x = || self.read::<i32>(inputs[0], i, part);
         match (op, loaded) {
             (Op::Embed { index, shift }, Loaded::Embed { panels, mult, shift: shifts }) => {
                 let r = match index {
@@ -26,7 +26,7 @@ impl Task<'_, '_, '_> {
                     Index::Position => at.position,
                 } as usize;
                 let (mult, s) = (i64::from(mult[r]), i32::from(shifts[r]) + shift);
-                for (y, w) in self.i32_mut(node, i, part).iter_mut().zip(panels.row(r)) {
+                for (y, w) in self.write::<i32>(node, i, part).iter_mut().zip(panels.row(r)) {
                     *y = crate::numerics::round_shift(i64::from(w) * mult, s)
                         .map_or(0, crate::numerics::sat32);
                 }
@@ -34,13 +34,13 @@ impl Task<'_, '_, '_> {
             (Op::RowExp { bits, groups }, _) => {
                 let x = x();
                 let width = x.len() / groups as usize;
-                for (e, group) in self.i32_mut(node, i, part).iter_mut().zip(x.chunks_exact(width)) {
+                for (e, group) in self.write::<i32>(node, i, part).iter_mut().zip(x.chunks_exact(width)) {
                     *e = row_exponent(rows::max_abs(isa, group), bits);
                 }
             }
             (Op::Quantise { bits, groups }, _) => {
-                let (x, e) = (x(), self.i32(inputs[1], i, part));
-                let out = self.i16_mut(node, i, part);
+                let (x, e) = (x(), self.read::<i32>(inputs[1], i, part));
+                let out = self.write::<i16>(node, i, part);
                 let width = x.len() / groups as usize;
                 for ((y, x), e) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(e) {
                     rows::mantissas(isa, x, *e, bits, y);
@@ -48,26 +48,28 @@ impl Task<'_, '_, '_> {
                 self.store(node, i, part, out, e, at);
             }
             (Op::SumSq { groups }, _) => {
-                let (x, e) = (x(), self.i32(inputs[1], i, part));
+                let (x, e) = (x(), self.read::<i32>(inputs[1], i, part));
                 let width = x.len() / groups as usize;
-                for ((s, x), e) in self.i64_mut(node, i, part).iter_mut().zip(x.chunks_exact(width)).zip(e) {
+                for ((s, x), e) in
+                    self.write::<i64>(node, i, part).iter_mut().zip(x.chunks_exact(width)).zip(e)
+                {
                     *s = rows::sum_of_squares(isa, x, *e);
                 }
             }
             (Op::RNorm { eps, root, .. }, _) => {
-                let (s, e) = (self.i64_mut(inputs[0], i, part), self.i32(inputs[1], i, part));
-                for ((pair, s), e) in self.i64_mut(node, i, part).chunks_exact_mut(2).zip(s).zip(e) {
+                let (s, e) = (self.read::<i64>(inputs[0], i, part), self.read::<i32>(inputs[1], i, part));
+                for ((pair, s), e) in self.write::<i64>(node, i, part).chunks_exact_mut(2).zip(s).zip(e) {
                     let (r, h) = reciprocal_root(*s, *e, eps, root);
                     pair.copy_from_slice(&[r, h]);
                 }
             }
             (Op::Norm { groups, shift, gain_shift }, Loaded::Norm { gain, bias }) => {
-                let (x, e) = (x(), self.i32(inputs[1], i, part));
-                let roots = self.i64_mut(inputs[2], i, part);
-                let out = self.i32_mut(node, i, part);
+                let (x, e) = (x(), self.read::<i32>(inputs[1], i, part));
+                let roots = self.read::<i64>(inputs[2], i, part);
+                let out = self.write::<i32>(node, i, part);
                 let width = x.len() / groups as usize;
                 for (g, (x, y)) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate() {
-                    let own = |c: &'static [i32]| if c.len() == width { c } else { &c[g * width..][..width] };
+                    let own = |c: &'a [i32]| if c.len() == width { c } else { &c[g * width..][..width] };
                     let (r, h) = (roots[2 * g], roots[2 * g + 1] as i32);
                     rows::norm(isa, x, e[g], r, shift - h, own(gain), gain_shift, y);
                     if let Some(bias) = bias {
@@ -75,36 +77,38 @@ impl Task<'_, '_, '_> {
                     }
                 }
             }
-            (Op::RowSum {}, _) => self.i64_mut(node, i, part)[0] = rows::sum(isa, x()),
+            (Op::RowSum {}, _) => self.write::<i64>(node, i, part)[0] = rows::sum(isa, x()),
             (Op::Centre {}, _) => {
-                let (x, total) = (x(), self.i64_mut(inputs[1], i, part)[0]);
+                let (x, total) = (x(), self.read::<i64>(inputs[1], i, part)[0]);
                 let n = x.len() as i64;
-                rows::centre(isa, x, (total + n / 2).div_euclid(n), self.i32_mut(node, i, part));
+                rows::centre(isa, x, (total + n / 2).div_euclid(n), self.write::<i32>(node, i, part));
             }
-            (Op::Add {}, _) => rows::add(isa, x(), self.i32(inputs[1], i, part), self.i32_mut(node, i, part)),
+            (Op::Add {}, _) => {
+                rows::add(isa, x(), self.read::<i32>(inputs[1], i, part), self.write::<i32>(node, i, part))
+            }
             (Op::Rescale { multiplier, shift }, _) => {
-                rows::rescale(isa, x(), multiplier, shift, self.i32_mut(node, i, part));
+                rows::rescale(isa, x(), multiplier, shift, self.write::<i32>(node, i, part));
             }
             (Op::Lut { in_shift, shift }, Loaded::Table(t)) => {
-                rows::lut(isa, x(), in_shift, t, shift, self.i32_mut(node, i, part));
+                rows::lut(isa, x(), in_shift, t, shift, self.write::<i32>(node, i, part));
             }
             (Op::Act { in_shift, shift }, Loaded::Table(t)) => {
-                rows::act(isa, x(), in_shift, t, shift, self.i32_mut(node, i, part));
+                rows::act(isa, x(), in_shift, t, shift, self.write::<i32>(node, i, part));
             }
             (Op::Glu { in_shift, shift }, Loaded::Table(t)) => {
-                let u = self.i32(inputs[1], i, part);
-                rows::glu(isa, x(), u, in_shift, t, shift, self.i32_mut(node, i, part));
+                let u = self.read::<i32>(inputs[1], i, part);
+                rows::glu(isa, x(), u, in_shift, t, shift, self.write::<i32>(node, i, part));
             }
             (Op::Rope { head_dim }, Loaded::Rope(table)) => {
                 let (cosines, sines) = self.block.angles[*table].at(at.position);
                 let width = head_dim as usize;
-                let out = self.i32_mut(node, i, part).chunks_exact_mut(width);
+                let out = self.write::<i32>(node, i, part).chunks_exact_mut(width);
                 for (y, x) in out.zip(x().chunks_exact(width)) {
                     rows::rope(isa, x, cosines, sines, y);
                 }
             }
             (Op::Hadamard { block, shift }, _) => {
-                let (x, out) = (x(), self.i32_mut(node, i, part));
+                let (x, out) = (x(), self.write::<i32>(node, i, part));
                 rows::hadamard(x, block as usize, shift, out, &mut self.own.transform);
             }
             // The plan takes every other operation into another kind of step, and refuses what it does not know.

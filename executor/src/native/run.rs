@@ -1,6 +1,7 @@
 //! One block of positions through all steps of a plan.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Mutex;
 
 use super::attention::{self, Law, Query};
@@ -25,11 +26,22 @@ pub(super) struct Row {
     pub(super) length: usize,
 }
 
-/// Rows that one thread works on.
+/// What one thread works with.
 pub(super) struct Scratch {
+    rows: ScratchRows,
+    tools: Tools,
+}
+
+/// Rows of nodes that do not leave a step.
+struct ScratchRows {
     i32: Vec<i32>,
     i16: Vec<i16>,
     i64: Vec<i64>,
+}
+
+/// Room that kernels reuse.
+#[derive(Default)]
+pub(super) struct Tools {
     shifts: Vec<i32>,
     pub(super) transform: Vec<i64>,
     attention: attention::Scratch,
@@ -39,15 +51,8 @@ pub(super) struct Scratch {
 impl Scratch {
     pub(super) fn new(plan: &Plan) -> Self {
         let [a, b, c] = plan.scratch;
-        Self {
-            i32: vec![0; a],
-            i16: vec![0; b],
-            i64: vec![0; c],
-            shifts: Vec::new(),
-            transform: Vec::new(),
-            attention: attention::Scratch::default(),
-            sample: sample::Scratch::default(),
-        }
+        let rows = ScratchRows { i32: vec![0; a], i16: vec![0; b], i64: vec![0; c] };
+        Self { rows, tools: Tools::default() }
     }
 }
 
@@ -105,7 +110,17 @@ impl Block<'_> {
         let failure = Mutex::new(None);
         team.run(|worker| {
             let Ok(mut own) = scratch[worker.index].lock() else { return };
-            let mut task = Task { block: self, views: &views, tap: &tap, worker, own: &mut own };
+            let Scratch { rows, tools } = &mut *own;
+            let mut task = Task {
+                block: self,
+                views: &views,
+                i32: SharedMut::new(&mut rows.i32),
+                i16: SharedMut::new(&mut rows.i16),
+                i64: SharedMut::new(&mut rows.i64),
+                tap: &tap,
+                worker,
+                own: tools,
+            };
             let all = Part { rows: &everyone };
             for step in &self.plan.body {
                 task.step(step, all);
@@ -121,7 +136,7 @@ impl Block<'_> {
                     if i % worker.count != worker.index {
                         continue;
                     }
-                    match task.emit(i, *row) {
+                    match task.emit(i, part) {
                         Ok(emission) => lock(&emissions).push((*row, emission)),
                         Err(e) => *lock(&failure) = Some(e),
                     }
@@ -146,12 +161,15 @@ pub(super) fn lock<T: ?Sized>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(super) struct Task<'a, 'b, 'c> {
     pub(super) block: &'a Block<'a>,
     pub(super) views: &'a [View<'a>],
+    i32: SharedMut<'a, i32>,
+    i16: SharedMut<'a, i16>,
+    i64: SharedMut<'a, i64>,
     pub(super) tap: &'a Taps<'b, 'c>,
     worker: &'a Worker<'a>,
-    pub(super) own: &'a mut Scratch,
+    pub(super) own: &'a mut Tools,
 }
 
-impl Task<'_, '_, '_> {
+impl<'a> Task<'a, '_, '_> {
     fn step(&mut self, step: &Step, part: Part<'_>) {
         match step {
             Step::Rows(nodes) => {
@@ -188,70 +206,37 @@ impl Task<'_, '_, '_> {
         if self.block.plan.buffers[buffer].all { part.rows[i] } else { i }
     }
 
-    // The readers and writers below hand out parts of buffers and of this thread's scratch. Within a step each row
-    // is worked on by one thread, a node's row is written once, by its own kernel, and read only after it: parts that
-    // are written are never read at the same time.
-
-    pub(super) fn i32(&self, node: NodeId, i: usize, part: Part<'_>) -> &'static [i32] {
-        // SAFETY: see above.
-        unsafe { extend(&*self.i32_mut(node, i, part)) }
-    }
-
-    pub(super) fn i32_mut(&self, node: NodeId, i: usize, part: Part<'_>) -> &'static mut [i32] {
+    /// Where a node's row is.
+    fn locate<T: Element>(&self, node: NodeId, i: usize, part: Part<'_>) -> (SharedMut<'a, T>, Range<usize>) {
         let slot = &self.block.plan.slots[node.index()];
-        let width = slot.width;
-        // SAFETY: see above; the parts live as long as the step.
-        unsafe {
-            match slot.home {
-                Home::Buffer(b) => match &self.views[b] {
-                    View::I32(v) => {
-                        let start = self.place(b, i, part) * width;
-                        extend_mut(v.slice_mut(start..start + width))
-                    }
-                    _ => &mut [],
-                },
-                Home::Scratch(at) => scratch_part(&self.own.i32, at, width),
-                _ => slot.scratch.map_or(&mut [], |at| scratch_part(&self.own.i32, at, width)),
-            }
+        if let Home::Buffer(b) = slot.home
+            && let Some(buffer) = T::buffer(&self.views[b])
+        {
+            let start = self.place(b, i, part) * slot.width;
+            return (buffer, start..start + slot.width);
+        }
+        let scratch = T::scratch(self);
+        match (slot.home, slot.scratch) {
+            (Home::Scratch(at), _) | (_, Some(at)) => (scratch, at..at + slot.width),
+            _ => (scratch, 0..0),
         }
     }
 
-    pub(super) fn i16_mut(&self, node: NodeId, i: usize, part: Part<'_>) -> &'static mut [i16] {
-        let slot = &self.block.plan.slots[node.index()];
-        let width = slot.width;
+    // Within a step a row is worked on by one thread; its node's kernel writes it once, and everything else reads it
+    // after that: a part that is being written is never read.
+
+    /// A node's row, to read.
+    pub(super) fn read<T: Element>(&self, node: NodeId, i: usize, part: Part<'_>) -> &'a [T] {
+        let (all, range) = self.locate(node, i, part);
         // SAFETY: see above.
-        unsafe {
-            match slot.home {
-                Home::Buffer(b) => match &self.views[b] {
-                    View::I16(v) => {
-                        let start = self.place(b, i, part) * width;
-                        extend_mut(v.slice_mut(start..start + width))
-                    }
-                    _ => slot.scratch.map_or(&mut [], |at| scratch_part(&self.own.i16, at, width)),
-                },
-                Home::Scratch(at) => scratch_part(&self.own.i16, at, width),
-                _ => slot.scratch.map_or(&mut [], |at| scratch_part(&self.own.i16, at, width)),
-            }
-        }
+        unsafe { all.slice(range) }
     }
 
-    pub(super) fn i64_mut(&self, node: NodeId, i: usize, part: Part<'_>) -> &'static mut [i64] {
-        let slot = &self.block.plan.slots[node.index()];
-        let width = slot.width;
+    /// A node's row, to write.
+    pub(super) fn write<T: Element>(&self, node: NodeId, i: usize, part: Part<'_>) -> &'a mut [T] {
+        let (all, range) = self.locate(node, i, part);
         // SAFETY: see above.
-        unsafe {
-            match slot.home {
-                Home::Buffer(b) => match &self.views[b] {
-                    View::I64(v) => {
-                        let start = self.place(b, i, part) * width;
-                        extend_mut(v.slice_mut(start..start + width))
-                    }
-                    _ => &mut [],
-                },
-                Home::Scratch(at) => scratch_part(&self.own.i64, at, width),
-                _ => &mut [],
-            }
-        }
+        unsafe { all.slice_mut(range) }
     }
 
     fn linear(&mut self, node: NodeId, part: Part<'_>) {
@@ -269,7 +254,7 @@ impl Task<'_, '_, '_> {
         let (View::Packed(packed, width), View::I32(out)) = (&self.views[x], &self.views[y]) else { return };
         let mut shifts = std::mem::take(&mut self.own.shifts);
         shifts.clear();
-        shifts.extend((0..part.rows.len()).map(|i| shift - self.i32(n.inputs[1], i, part)[0]));
+        shifts.extend((0..part.rows.len()).map(|i| shift - self.read::<i32>(n.inputs[1], i, part)[0]));
         let stride = slots[node.index()].width;
         let packed = packed.shape(part.rows.len(), *width);
         // SAFETY: the barrier before this step made the input visible, the one after it the output; workers share
@@ -293,8 +278,8 @@ impl Task<'_, '_, '_> {
         let wide = group * a.head_dim;
         let Loaded::Exp(exp) = &self.block.constants.nodes[a.weight.index()] else { return };
         let row = Part { rows: &[i] };
-        let q = &self.i16_mut(a.q, 0, row)[kv_head * wide..][..wide];
-        let qe = &self.i32(a.qe, 0, row)[kv_head * group..][..group];
+        let q = &self.read::<i16>(a.q, 0, row)[kv_head * wide..][..wide];
+        let qe = &self.read::<i32>(a.qe, 0, row)[kv_head * group..][..group];
         let out = self.head_output(a.mix, i, kv_head * wide, wide);
         let visible = a.span.visible(at.position as usize, at.length);
         let law = Law { multiplier: a.multiplier, shift: a.shift, exp, mix_shift: a.mix_shift };
@@ -330,19 +315,12 @@ impl Task<'_, '_, '_> {
         }
     }
 
-    fn head_output(&self, mix: NodeId, row: usize, from: usize, width: usize) -> &'static mut [i32] {
-        let slot = &self.block.plan.slots[mix.index()];
-        match slot.home {
-            Home::Buffer(b) => match &self.views[b] {
-                // SAFETY: this thread alone writes this head of this row.
-                View::I32(v) => unsafe {
-                    let start = row * slot.width + from;
-                    extend_mut(v.slice_mut(start..start + width))
-                },
-                _ => &mut [],
-            },
-            _ => &mut [],
-        }
+    /// A head's part of a row of attention.
+    fn head_output(&self, mix: NodeId, row: usize, from: usize, width: usize) -> &'a mut [i32] {
+        let (all, range) = self.locate(mix, 0, Part { rows: &[row] });
+        let start = range.start + from;
+        // SAFETY: this thread alone writes this head of this row.
+        unsafe { all.slice_mut(start..start + width) }
     }
 
     fn pool(&self, node: NodeId, i: usize, part: Part<'_>) {
@@ -352,10 +330,10 @@ impl Task<'_, '_, '_> {
         let sequence = self.block.rows[last].sequence;
         let first =
             (0..=last).rev().take_while(|r| self.block.rows[*r].sequence == sequence).last().unwrap_or(last);
-        let out = self.i32_mut(node, i, part);
+        let out = self.write::<i32>(node, i, part);
         let mut totals = vec![0_i64; out.len()];
         for r in first..=last {
-            let x = self.i32(input, 0, Part { rows: &[r] });
+            let x = self.read::<i32>(input, 0, Part { rows: &[r] });
             totals.iter_mut().zip(x).for_each(|(t, x)| *t += i64::from(*x));
         }
         let n = (last - first + 1) as i64;
@@ -375,9 +353,11 @@ impl Task<'_, '_, '_> {
         let program = self.block.constants.model.program();
         let slot = &self.block.plan.slots[node.index()];
         let values: Vec<i64> = match (&program.nodes[node.index()].op, slot.kind) {
-            (Op::Quantise { .. }, _) => self.i16_mut(node, i, part).iter().map(|x| i64::from(*x)).collect(),
-            (_, super::plan::Kind::I64) => self.i64_mut(node, i, part).to_vec(),
-            _ => self.i32(node, i, part).iter().map(|x| i64::from(*x)).collect(),
+            (Op::Quantise { .. }, _) => {
+                self.read::<i16>(node, i, part).iter().map(|x| i64::from(*x)).collect()
+            }
+            (_, super::plan::Kind::I64) => self.read::<i64>(node, i, part).to_vec(),
+            _ => self.read::<i32>(node, i, part).iter().map(|x| i64::from(*x)).collect(),
         };
         tap.row(at.sequence, node, at.position, &values);
     }
@@ -385,27 +365,25 @@ impl Task<'_, '_, '_> {
 
 pub(super) const LOST: OutOfDomain = OutOfDomain("native");
 
-/// A part of a thread's own scratch.
-///
-/// # Safety
-/// As said at `Task::i32`: no other reference to the part is in use.
-#[expect(clippy::mut_from_ref, reason = "parts of one's own scratch, see Safety")]
-unsafe fn scratch_part<T>(all: &[T], at: usize, width: usize) -> &'static mut [T] {
-    let part = &all[at..at + width];
-    // SAFETY: by the caller's promise.
-    unsafe { std::slice::from_raw_parts_mut(part.as_ptr().cast_mut(), width) }
+/// An element of rows.
+pub(super) trait Element: Sized {
+    fn buffer<'a>(view: &View<'a>) -> Option<SharedMut<'a, Self>>;
+    fn scratch<'a>(task: &Task<'a, '_, '_>) -> SharedMut<'a, Self>;
 }
 
-/// # Safety
-/// The result is not used after the step.
-pub(super) unsafe fn extend<T>(x: &[T]) -> &'static [T] {
-    // SAFETY: by the caller's promise.
-    unsafe { std::slice::from_raw_parts(x.as_ptr(), x.len()) }
+macro_rules! element {
+    ($($t:ident $variant:ident),*) => {$(
+        impl Element for $t {
+            fn buffer<'a>(view: &View<'a>) -> Option<SharedMut<'a, Self>> {
+                match view {
+                    View::$variant(v) => Some(*v),
+                    _ => None,
+                }
+            }
+            fn scratch<'a>(task: &Task<'a, '_, '_>) -> SharedMut<'a, Self> {
+                task.$t
+            }
+        }
+    )*};
 }
-
-/// # Safety
-/// The result is not used after the step.
-unsafe fn extend_mut<T>(x: &mut [T]) -> &'static mut [T] {
-    // SAFETY: by the caller's promise.
-    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr(), x.len()) }
-}
+element!(i32 I32, i16 I16, i64 I64);

@@ -238,6 +238,7 @@ unsafe fn digits<const R: usize, const H: usize, const D: usize, const FETCH: u8
                     }
                 }
             }
+            #[expect(clippy::needless_range_loop, reason = "the index is that of a register")]
             for r in 0..R {
                 let u1 = _mm512_set1_epi32(x.add(r * 8).cast::<i32>().read_unaligned());
                 let u0 = _mm512_set1_epi32(x.add(r * 8 + 4).cast::<i32>().read_unaligned());
