@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 /// Spins before a waiting thread gives its core away: 20 to 50 microseconds.
-const SPINS: u32 = 2048;
+const SPINS: u32 = 20_000;
 
 /// One thread's view of the running closure.
 #[derive(Debug)]
