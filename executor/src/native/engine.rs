@@ -8,7 +8,7 @@ use super::isa::Isa;
 use super::loaded::{Angles, Constants};
 use super::plan::{Kind, Plan, Shape};
 use super::run::{Block, Row, Scratch};
-use super::{PackedBuffer, Team};
+use super::{PackedBuffer, Team, self_test};
 use crate::engine::{Emission, Engine, EngineError, Feed, SequenceId, Tap, check_feed};
 use crate::kernels::Sampling;
 use crate::model::Model;
@@ -58,6 +58,7 @@ impl Native {
     /// on extreme values first.
     pub fn new(model: &Model, threads: usize, isa: Option<Isa>) -> Result<Self, EngineError> {
         let isa = isa.unwrap_or_else(Isa::detect);
+        self_test(isa).map_err(|e| EngineError::Backend(e.to_string()))?;
         let team = Team::new(threads)
             .map_err(|e| EngineError::Backend(format!("threads cannot be started ({e}): use fewer")))?;
         let plan = Arc::new(Plan::new(model)?);

@@ -275,7 +275,11 @@ unsafe fn weigh(
                     let octaves = _mm512_srli_epi32(d, 20);
                     let near = _mm512_mask_cmplt_epu32_mask(mask, octaves, far);
                     let zero = _mm512_setzero_si512();
-                    let entry = _mm512_mask_i32gather_epi32::<4>(zero, near, index, exp.as_ptr());
+                    let entry = if near == 0 {
+                        zero
+                    } else {
+                        _mm512_mask_i32gather_epi32::<4>(zero, near, index, exp.as_ptr())
+                    };
                     let exponents = cache.value_exponents().add(tiles.base + place);
                     (_mm512_srlv_epi32(entry, octaves), _mm512_loadu_si512(exponents.cast()))
                 };

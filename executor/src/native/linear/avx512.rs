@@ -238,12 +238,10 @@ unsafe fn digits<const R: usize, const H: usize, const D: usize, const FETCH: u8
                     }
                 }
             }
-            #[expect(clippy::needless_range_loop, reason = "the index is that of a register")]
-            for r in 0..R {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 let u1 = _mm512_set1_epi32(x.add(r * 8).cast::<i32>().read_unaligned());
                 let u0 = _mm512_set1_epi32(x.add(r * 8 + 4).cast::<i32>().read_unaligned());
-                for h in 0..H {
-                    let sum = &mut sums[r][h];
+                for (h, sum) in sums.iter_mut().enumerate() {
                     sum[0] = _mm512_dpbusd_epi32(sum[0], u1, high[h]);
                     sum[1] = _mm512_dpbusd_epi32(sum[1], u0, high[h]);
                     if D == 2 {

@@ -4,6 +4,7 @@ mod attention;
 mod linear;
 
 use super::isa::Isa;
+use super::self_test;
 use super::team::Team;
 
 /// Random numbers from a seed that proptest shrinks as one value.
@@ -51,5 +52,12 @@ pub(super) fn everywhere(mut check: impl FnMut(Isa, &Team)) {
         for threads in [1, 2] {
             check(isa, &Team::new(threads).unwrap());
         }
+    }
+}
+
+#[test]
+fn every_instruction_set_of_this_machine_proves_itself() {
+    for isa in Isa::available() {
+        self_test(isa).unwrap();
     }
 }
