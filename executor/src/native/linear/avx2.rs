@@ -71,7 +71,6 @@ unsafe fn dot<const D: usize, const R: usize>(w: *const u8, x: [&[i16]; 2]) -> [
         let mut sums = [[_mm256_setzero_si256(); 4]; R];
         for step in from..(from + steps_max(D)).min(steps) {
             let w = w.wrapping_add(step * D * STEP);
-            #[expect(clippy::needless_range_loop, reason = "the index is that of a register")]
             for quarter in 0..4 {
                 // SAFETY: inside of the panel as promised; 4 elements of a row of `4 * steps`.
                 let (digits, low) =
