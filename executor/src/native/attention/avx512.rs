@@ -3,11 +3,10 @@
 //! A query is two signed digits, `q = 256 * q1 + q0`, |digit| <= 128. A lane of `vpdpwssd` sums digit times key over
 //! the head's dims: 128 * 32,767 * 512 < 2^31, so the sums are exact and the dot product is `256 * sum1 + sum0`.
 
-use super::cache::{HeadCache, TILE};
+use super::cache::{HEAD_DIM_MAX, HeadCache, TILE};
 use super::mix512;
 use super::scratch::CHUNK;
 use super::{EXP_ENTRIES, Law, Query, Scratch, finish};
-use crate::native::panels::digits_of;
 use crate::native::shift::Shift;
 use std::arch::x86_64::*;
 
@@ -81,20 +80,26 @@ impl Tiles {
     }
 }
 
-/// Pairs of digits of G queries: `[pair] [head] [q1, q0]`.
-fn split<const G: usize>(query: &Query<'_>, first: usize, head_dim: usize, queries: &mut Vec<i32>) {
-    queries.clear();
-    for pair in 0..head_dim.div_ceil(2) {
-        for head in first..first + G {
-            let q = &query.q[head * head_dim..][..head_dim];
-            // 32,767 = 256 * 128 - 1: the high digit may be 128.
-            let digits = |dim: usize| {
-                let [_, low] = digits_of(q[dim]);
-                [(i32::from(q[dim]) - i32::from(low)) >> 8, i32::from(low)]
-            };
-            let (a, b) =
-                (digits(2 * pair), if 2 * pair + 1 < head_dim { digits(2 * pair + 1) } else { [0; 2] });
-            queries.extend((0..2).map(|i| a[i] & 0xffff | b[i] << 16));
+/// Elements of a digit of a query, padded.
+const ROW: usize = HEAD_DIM_MAX;
+
+/// Digits of some queries (heads, head_dim): `[head] [q1, q0] [ROW]`, zero from head_dim to a whole vector.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn split(q: &[i16], head_dim: usize, queries: &mut Vec<i16>) {
+    queries.resize(2 * HEADS * ROW, 0);
+    for (q, digits) in q.chunks_exact(head_dim).zip(queries.chunks_exact_mut(2 * ROW)) {
+        let (high, low) = digits.split_at_mut(ROW);
+        for ((q, high), low) in q.chunks(32).zip(high.chunks_exact_mut(32)).zip(low.chunks_exact_mut(32)) {
+            // SAFETY: a masked load of the part, stores of 32 elements.
+            unsafe {
+                let q = _mm512_maskz_loadu_epi16(u32::MAX >> (32 - q.len()), q.as_ptr());
+                let q0 = _mm512_srai_epi16(_mm512_slli_epi16(q, 8), 8);
+                // floor((q + 128) / 256) without leaving 16 bits.
+                let q1 =
+                    _mm512_srai_epi16(_mm512_add_epi16(_mm512_srai_epi16(q, 7), _mm512_set1_epi16(1)), 1);
+                _mm512_storeu_si512(high.as_mut_ptr().cast(), q1);
+                _mm512_storeu_si512(low.as_mut_ptr().cast(), q0);
+            }
         }
     }
 }
@@ -111,16 +116,17 @@ unsafe fn scores<const G: usize, const NARROW: bool>(
     scratch: &mut Scratch,
     first: usize,
 ) {
-    split::<G>(query, first, cache.head_dim(), &mut scratch.queries);
+    let dims = cache.head_dim();
+    split(&query.q[first * dims..][..G * dims], dims, &mut scratch.queries);
     let tiles = Tiles::of(query, scratch);
     let mut tops = [_mm512_set1_epi32(i32::MIN); G];
     for tile in (0..tiles.count).step_by(2) {
         let pair = (tiles.count - tile).min(2);
         let at = tiles.base / TILE + tile;
-        // SAFETY: one or two tiles with visible positions; 2 G digits for each pair of dims.
+        // SAFETY: one or two tiles with visible positions, and the digits of G queries.
         let sums = unsafe {
             let keys = (tile_at::<NARROW>(cache, at), tile_at::<NARROW>(cache, at + pair - 1));
-            dots::<G, NARROW>(keys.0, keys.1, &scratch.queries)
+            dots::<G, NARROW>(cache.pairs(), keys.0, keys.1, scratch.queries.as_ptr())
         };
         for (part, tile) in (tile..tile + pair).enumerate() {
             let (mask, place) = (tiles.mask(tile), tile * TILE);
@@ -150,24 +156,27 @@ fn tile_at<const NARROW: bool>(cache: &HeadCache, tile: usize) -> *const u8 {
 /// Keys (2 tiles, 16, head_dim) . digits of q (G, head_dim) -> sums [head][tile][q1, q0] of 16 lanes.
 ///
 /// # Safety
-/// Both tiles have `queries.len() / (2 * G)` pairs of dims.
+/// Both tiles have `pairs` pairs of dims, `queries` the digits of G queries.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
 unsafe fn dots<const G: usize, const NARROW: bool>(
+    pairs: usize,
     mut left: *const u8,
     mut right: *const u8,
-    queries: &[i32],
+    queries: *const i16,
 ) -> [[[__m512i; 2]; 2]; G] {
     let mut sums = [[[_mm512_setzero_si512(); 2]; 2]; G];
-    for digits in queries.chunks_exact(2 * G) {
+    for pair in 0..pairs {
         // SAFETY: as many pairs as promised.
         let keys = unsafe { [mix512::load::<NARROW>(left), mix512::load::<NARROW>(right)] };
-        for (sums, digits) in sums.iter_mut().zip(digits.chunks_exact(2)) {
-            let digits = [_mm512_set1_epi32(digits[0]), _mm512_set1_epi32(digits[1])];
-            for (sums, keys) in sums.iter_mut().zip(keys) {
-                for (sum, digit) in sums.iter_mut().zip(digits) {
-                    *sum = _mm512_dpwssd_epi32(*sum, keys, digit);
-                }
+        for (g, sums) in sums.iter_mut().enumerate() {
+            let [one, other] = sums;
+            for (digit, (one, other)) in one.iter_mut().zip(other).enumerate() {
+                let at = (2 * g + digit) * ROW + 2 * pair;
+                // SAFETY: two elements of the digit.
+                let q = _mm512_set1_epi32(unsafe { queries.add(at).cast::<i32>().read_unaligned() });
+                *one = _mm512_dpwssd_epi32(*one, keys[0], q);
+                *other = _mm512_dpwssd_epi32(*other, keys[1], q);
             }
         }
         left = left.wrapping_add(mix512::bytes::<NARROW>());

@@ -21,8 +21,8 @@ pub struct Scratch {
     pub(super) weights: Vec<i32>,
     /// (heads, width).
     pub(super) acc: Vec<i64>,
-    /// Digits of the queries in the order of their use.
-    pub(super) queries: Vec<i32>,
+    /// Digits of a few queries.
+    pub(super) queries: Vec<i16>,
     /// (heads, 3 digits, stride), lowest first, of the weights aligned to the values.
     pub(super) digits: Vec<i16>,
     /// (heads, stride / CHUNK): digits that are not all zero.
