@@ -67,7 +67,9 @@ impl BackendArguments {
             ));
         }
         if self.backend == Backend::Reference && self.isa.is_some() {
-            return Err(bad_input("--isa belongs to the native back end: leave it out, or use --backend native"));
+            return Err(bad_input(
+                "--isa belongs to the native back end: leave it out, or use --backend native",
+            ));
         }
         Ok(())
     }

@@ -29,7 +29,10 @@ use console::Console;
 
 /// Exact inference that anybody can check.
 #[derive(Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 checked and wrong, 2 bad input or usage, 3 internal failure.")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 checked and wrong, 2 bad input or usage, 3 internal failure."
+)]
 struct Cli {
     /// Print one JSON document instead of text
     #[arg(long, global = true)]

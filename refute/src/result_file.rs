@@ -81,8 +81,9 @@ impl ResultFile {
     /// Writes it.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string(self)? + "\n";
-        std::fs::write(path, text)
-            .map_err(|e| bad_input(format!("cannot write {}: {e}; name another file with -o", path.display())))
+        std::fs::write(path, text).map_err(|e| {
+            bad_input(format!("cannot write {}: {e}; name another file with -o", path.display()))
+        })
     }
 
     /// What was asked for.

@@ -32,7 +32,9 @@ impl SamplingArguments {
     pub(crate) fn to_integers(&self) -> anyhow::Result<Sampling> {
         let Self { temperature, top_p, min_p, .. } = *self;
         if !(temperature == 0.0 || (0.01..=100.0).contains(&temperature)) {
-            return Err(bad_input(format!("--temperature {temperature} is out of range: use 0, or 0.01 to 100")));
+            return Err(bad_input(format!(
+                "--temperature {temperature} is out of range: use 0, or 0.01 to 100"
+            )));
         }
         if !(top_p > 0.0 && top_p <= 1.0) {
             return Err(bad_input(format!("--top-p {top_p} is out of range: use more than 0, up to 1")));
@@ -73,9 +75,14 @@ mod tests {
 
     #[test]
     fn what_is_outside_is_refused() {
-        for (temperature, top_p, min_p) in
-            [(-1.0, 1.0, 0.0), (0.001, 1.0, 0.0), (f64::NAN, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.1, 0.0), (1.0, 1.0, -0.1)]
-        {
+        for (temperature, top_p, min_p) in [
+            (-1.0, 1.0, 0.0),
+            (0.001, 1.0, 0.0),
+            (f64::NAN, 1.0, 0.0),
+            (1.0, 0.0, 0.0),
+            (1.0, 1.1, 0.0),
+            (1.0, 1.0, -0.1),
+        ] {
             assert!(arguments(temperature, top_p, min_p).to_integers().is_err());
         }
     }

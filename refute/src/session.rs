@@ -18,7 +18,8 @@ impl Session {
     /// Opens the model of a folder.
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         let model = Model::open(folder)?;
-        let tokenizer = Tokenizer::of_model(model.tokenizer_json()?, model.add_bos(), model.special_tokens())?;
+        let tokenizer =
+            Tokenizer::of_model(model.tokenizer_json()?, model.add_bos(), model.special_tokens())?;
         Ok(Self { model, tokenizer })
     }
 

@@ -89,7 +89,10 @@ fn text(model: &Model, ops: &BTreeMap<&str, OpSummary>, kind: &str, verified: bo
         ("imported by", from.importer.clone()),
         ("steps", format!("{} with {low} to {high} fractional bits", model.steps().len())),
         ("constants", program.constants.len().to_string()),
-        ("nodes", format!("{}; no overflow is possible in any of them (proved on opening)", program.nodes.len())),
+        (
+            "nodes",
+            format!("{}; no overflow is possible in any of them (proved on opening)", program.nodes.len()),
+        ),
     ];
     let mut text: String = rows.iter().map(|(name, value)| format!("{name:<14} {value}\n")).collect();
     for (op, summary) in ops {

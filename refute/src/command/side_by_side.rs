@@ -62,7 +62,10 @@ impl<'a> SideBySide<'a> {
         for step in steps {
             let info = model.infos()[step.node as usize];
             let Width::Fixed(width) = info.width else {
-                return Err(bad_input(format!("step {} has no fixed width: import the model again", step.name)));
+                return Err(bad_input(format!(
+                    "step {} has no fixed width: import the model again",
+                    step.name
+                )));
             };
             let (width, single) = (width as usize, info.range == Range::Last);
             recorder.slots.entry(NodeId(step.node)).or_insert_with(|| {
@@ -70,7 +73,8 @@ impl<'a> SideBySide<'a> {
                 recorder.rows.len() - 1
             });
         }
-        let (errors, headrooms) = (vec![StepError::default(); steps.len()], vec![Headroom::default(); steps.len()]);
+        let (errors, headrooms) =
+            (vec![StepError::default(); steps.len()], vec![Headroom::default(); steps.len()]);
         Ok(Self { float, steps, errors, headrooms, recorder })
     }
 

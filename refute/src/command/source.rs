@@ -29,8 +29,9 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<SourceModel> {
     }
     let shown = path.display();
     let mut magic = Vec::new();
-    let mut file = File::open(path)
-        .map_err(|e| bad_input(format!("cannot read {shown}: {e}; name a GGUF file or a Hugging Face folder")))?;
+    let mut file = File::open(path).map_err(|e| {
+        bad_input(format!("cannot read {shown}: {e}; name a GGUF file or a Hugging Face folder"))
+    })?;
     let read = file.by_ref().take(4).read_to_end(&mut magic);
     read.map_err(|e| bad_input(format!("cannot read {shown}: {e}")))?;
     if magic != b"GGUF" {
@@ -72,7 +73,10 @@ fn noted(folder: &Path) -> anyhow::Result<PathBuf> {
     let folder = if folder.ends_with(ARTEFACT) { folder.parent().unwrap_or(folder) } else { folder };
     let path = folder.join(NOTE);
     let missing = |e: &dyn std::fmt::Display| {
-        bad_input(format!("cannot tell where the model comes from ({}: {e}): name it with --source", path.display()))
+        bad_input(format!(
+            "cannot tell where the model comes from ({}: {e}): name it with --source",
+            path.display()
+        ))
     };
     let bytes = std::fs::read(&path).map_err(|e| missing(&e))?;
     let note: Note = serde_json::from_slice(&bytes).map_err(|e| missing(&e))?;

@@ -95,14 +95,21 @@ fn describe(session: &Session, wrong: &Wrong) -> (Value, String) {
 fn claims(session: &Session, result: &ResultFile) -> anyhow::Result<(Value, String)> {
     let hash = output_hash(&result.output_tokens);
     if hash != result.output_hash {
-        return Ok(reason_only(&format!("the tokens are right, but their hash is {hash}, not {}", result.output_hash)));
+        return Ok(reason_only(&format!(
+            "the tokens are right, but their hash is {hash}, not {}",
+            result.output_hash
+        )));
     }
     let text = session.tokenizer.decode(&result.output_tokens)?;
     let same = match result.finish.as_str() {
         "stop_string" => text.starts_with(&result.text),
         _ => text == result.text,
     };
-    Ok(if same { (Value::Null, String::new()) } else { reason_only("the tokens are right, but the text is not theirs") })
+    Ok(if same {
+        (Value::Null, String::new())
+    } else {
+        reason_only("the tokens are right, but the text is not theirs")
+    })
 }
 
 fn reason_only(reason: &str) -> (Value, String) {

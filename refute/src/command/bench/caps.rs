@@ -48,7 +48,9 @@ pub(super) fn bytes_per_s(model: &Model, threads: usize) -> f64 {
     let seconds = best_seconds(|| {
         std::thread::scope(|scope| {
             for part in chunks.chunks(chunks.len().div_ceil(threads).max(1)) {
-                scope.spawn(move || std::hint::black_box(part.iter().map(|chunk| sum(chunk)).fold(0, u64::wrapping_add)));
+                scope.spawn(move || {
+                    std::hint::black_box(part.iter().map(|chunk| sum(chunk)).fold(0, u64::wrapping_add))
+                });
             }
         });
     });
