@@ -19,7 +19,7 @@ fn intervals(f: impl Fn(f64) -> f64) -> Vec<i64> {
 }
 
 /// The bounded factor T of an activation x * T(x).
-pub fn activation(kind: Activation) -> Vec<i64> {
+pub(super) fn activation(kind: Activation) -> Vec<i64> {
     match kind {
         Activation::Silu => intervals(|x| 1.0 / (1.0 + libm::exp(-x))),
         Activation::Gelu => intervals(|x| 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2)),
@@ -31,19 +31,17 @@ pub fn activation(kind: Activation) -> Vec<i64> {
 }
 
 /// tanh.
-pub fn tanh() -> Vec<i64> {
+pub(super) fn tanh() -> Vec<i64> {
     intervals(libm::tanh)
 }
 
 /// round((2^31 - 1) * 2^(-i / 4096)) for i in 0 .. 4096.
-pub fn exp2() -> Vec<i64> {
-    (0..4096)
-        .map(|i| libm::round(f64::from(i32::MAX) * libm::exp2(-f64::from(i) / 4096.0)) as i64)
-        .collect()
+pub(super) fn exp2() -> Vec<i64> {
+    (0..4096).map(|i| libm::round(f64::from(i32::MAX) * libm::exp2(-f64::from(i) / 4096.0)) as i64).collect()
 }
 
 /// One level of a rotary table: for `rows` multiples of `stride` positions the cosines, then the sines.
-pub fn rotary(rope: &Rope, rows: u32, stride: u32) -> Vec<i64> {
+pub(super) fn rotary(rope: &Rope, rows: u32, stride: u32) -> Vec<i64> {
     let mut out = Vec::new();
     for row in 0..rows {
         let position = f64::from(row * stride);

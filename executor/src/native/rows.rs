@@ -9,6 +9,9 @@ use crate::numerics::sat32;
 /// Fractional bits of table positions: 4,096 intervals over [-16, 16) with 20 fractional bits.
 const CELL_BITS: u32 = 13;
 
+/// A table of pairs (value, difference), a pair in the low and high half of an element.
+pub(super) type Table = [i64; 4096];
+
 /// round_shift with everything that depends on the shift alone worked out before a loop.
 #[derive(Clone, Copy)]
 struct Rounding {
@@ -33,6 +36,12 @@ impl Rounding {
     }
 }
 
+/// Product of 32-bit factors, which vector units multiply faster than 64-bit ones.
+#[inline(always)]
+fn wide(a: i32, b: i32) -> i64 {
+    i64::from(a) * i64::from(b)
+}
+
 #[inline(always)]
 fn clamp32(x: i64) -> i64 {
     x.clamp(i32::MIN as i64, i32::MAX as i64)
@@ -43,6 +52,7 @@ macro_rules! kernels {
     ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
         $(#[$doc])*
         #[inline]
+        #[allow(clippy::too_many_arguments, reason = "a formula has as many parameters as it has")]
         pub(super) fn $name(isa: Isa, $($arg: $type),*) $(-> $ret)? {
             #[inline(always)]
             fn body($($arg: $type),*) $(-> $ret)? $body
@@ -86,7 +96,7 @@ kernels! {
         let mut total = 0;
         for v in x {
             let m = r.sat(i64::from(*v)).clamp(-0x7f_ffff, 0x7f_ffff);
-            total += m * m;
+            total += wide(m as i32, m as i32);
         }
         total
     }
@@ -96,7 +106,7 @@ kernels! {
         let (first, second, third) = (Rounding::new(e), Rounding::new(shift), Rounding::new(gain_shift));
         for ((y, v), g) in out.iter_mut().zip(x).zip(gain) {
             let m = first.sat(i64::from(*v)).clamp(-0x7f_ffff, 0x7f_ffff);
-            *y = third.sat(second.sat(m * r) * i64::from(*g)) as i32;
+            *y = third.sat(wide(second.sat(m * r) as i32, *g)) as i32;
         }
     }
 
@@ -128,26 +138,26 @@ kernels! {
     }
 
     /// sat32(round_shift(T(x), shift))
-    fn lut(x: &[i32], in_shift: i32, table: &[[i32; 2]; 4096], shift: i32, out: &mut [i32]) {
+    fn lut(x: &[i32], in_shift: i32, table: &Table, shift: i32, out: &mut [i32]) {
         let (input, r) = (Rounding::new(in_shift), Rounding::new(shift));
         for (y, v) in out.iter_mut().zip(x) {
-            *y = r.sat(value(table, input, *v)) as i32;
+            *y = r.sat(value(table, input, *v).into()) as i32;
         }
     }
 
     /// sat32(round_shift(x T(x), shift))
-    fn act(x: &[i32], in_shift: i32, table: &[[i32; 2]; 4096], shift: i32, out: &mut [i32]) {
+    fn act(x: &[i32], in_shift: i32, table: &Table, shift: i32, out: &mut [i32]) {
         let (input, r) = (Rounding::new(in_shift), Rounding::new(shift));
         for (y, v) in out.iter_mut().zip(x) {
-            *y = r.sat(value(table, input, *v) * i64::from(*v)) as i32;
+            *y = r.sat(wide(value(table, input, *v), *v)) as i32;
         }
     }
 
     /// sat32(round_shift(sat32(round_shift(x T(x), 23)) u, shift))
-    fn glu(x: &[i32], u: &[i32], in_shift: i32, table: &[[i32; 2]; 4096], shift: i32, out: &mut [i32]) {
+    fn glu(x: &[i32], u: &[i32], in_shift: i32, table: &Table, shift: i32, out: &mut [i32]) {
         let (input, gate, r) = (Rounding::new(in_shift), Rounding::new(23), Rounding::new(shift));
         for ((y, v), u) in out.iter_mut().zip(x).zip(u) {
-            *y = r.sat(gate.sat(value(table, input, *v) * i64::from(*v)) * i64::from(*u)) as i32;
+            *y = r.sat(wide(gate.sat(wide(value(table, input, *v), *v)) as i32, *u)) as i32;
         }
     }
 
@@ -225,12 +235,14 @@ pub(super) fn add_bias(out: &mut [i32], bias: &[i32]) {
     }
 }
 
-/// T(x) with 23 fractional bits.
+/// T(x) with 23 fractional bits, below 2^25 in magnitude.
 #[inline(always)]
-fn value(table: &[[i32; 2]; 4096], input: Rounding, x: i32) -> i64 {
+fn value(table: &Table, input: Rounding, x: i32) -> i32 {
     // Saturated to 32 bits before 2^24 is added: beyond +-2^24 the position is clamped anyway.
     let u = (input.sat(i64::from(x)) + (16 << 20)).clamp(0, (32 << 20) - 1) as u32;
-    let [base, difference] = table[(u >> CELL_BITS) as usize & 4095];
-    let rest = i64::from(u & ((1 << CELL_BITS) - 1));
-    i64::from(base) + ((i64::from(difference) * rest + (1 << (CELL_BITS - 1))) >> CELL_BITS)
+    // One load for value and difference.
+    let cell = table[(u >> CELL_BITS) as usize & 4095];
+    let (base, difference) = (cell as i32, (cell >> 32) as i32);
+    let rest = (u & ((1 << CELL_BITS) - 1)) as i32;
+    base + ((i64::from(difference) * i64::from(rest) + (1 << (CELL_BITS - 1))) >> CELL_BITS) as i32
 }

@@ -251,7 +251,7 @@ operations! {
     /// Cumulative sums: x.
     27 CumSum "cumsum" nodes 1..=1, constants 0..=0, {};
     /// First index whose cumulative sum reaches the target. See the specification for its inputs.
-    28 Crossing "crossing" nodes 1..=4, constants 0..=0, { /// What is looked for.
+    28 Crossing "crossing" nodes 1..=3, constants 0..=0, { /// What is looked for.
         target: Target };
     /// Weights of the entries within top-k: distances, two crossings; table.
     29 Weigh "weigh" nodes 3..=3, constants 1..=1, {};
