@@ -8,10 +8,9 @@ pub(crate) struct StopStrings {
 }
 
 impl StopStrings {
-    /// Empty strings would stop everything and are left out.
+    /// Strings, none of them empty.
     pub(crate) fn new(strings: &[String]) -> Self {
-        let strings = strings.iter().filter(|s| !s.is_empty()).cloned().collect();
-        Self { strings, held: String::new() }
+        Self { strings: strings.to_vec(), held: String::new() }
     }
 
     /// Takes a piece. Gives what is surely before every stop string, and whether one of them came.
@@ -22,8 +21,8 @@ impl StopStrings {
             return (std::mem::take(&mut self.held), true);
         }
         let may_begin = |at: &usize| self.strings.iter().any(|s| s.starts_with(&self.held[*at..]));
-        let starts = self.held.char_indices().map(|(at, _)| at);
-        let at = starts.into_iter().find(may_begin).unwrap_or(self.held.len());
+        let mut starts = self.held.char_indices().map(|(at, _)| at);
+        let at = starts.find(may_begin).unwrap_or(self.held.len());
         let rest = self.held.split_off(at);
         (std::mem::replace(&mut self.held, rest), false)
     }
@@ -57,7 +56,7 @@ mod tests {
 
     #[test]
     fn without_strings_everything_passes() {
-        let mut stop = StopStrings::new(&[String::new()]);
+        let mut stop = StopStrings::new(&[]);
         assert_eq!(stop.push("text"), ("text".into(), false));
         assert_eq!(stop.finish(), "");
     }

@@ -1,17 +1,19 @@
 //! `refute generate`
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use executor::generate::{Finish, GenerateError, Generation, Request, generate, output_hash};
 use executor::tokenizer::DecodeStream;
 
 use crate::backend::{BackendArguments, Machine};
 use crate::console::Console;
+use crate::failure::bad_input;
 use crate::progress::Progress;
 use crate::prompt::PromptArguments;
 use crate::result_file::ResultFile;
@@ -33,7 +35,7 @@ pub(crate) struct Arguments {
     sampling: SamplingArguments,
     /// Stop where the text has this string, and leave it out of the text. The tokens of the result stay whole: they
     /// end with the one that completed the string, and `max_tokens` becomes their number. May be repeated
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     stop: Vec<String>,
     #[command(flatten)]
     backend: BackendArguments,
@@ -48,6 +50,15 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
     let sampling = arguments.sampling.to_integers()?;
     arguments.backend.refuse_impossible()?;
+    // Known now, not after minutes of generating.
+    let folder =
+        arguments.output.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(bad_input(format!(
+            "there is no folder {}: make it, or name another file with -o",
+            folder.display()
+        )));
+    }
     let session = Session::open(&arguments.model)?;
     if !session.gives_tokens() {
         return Err(GenerateError::NoTokens.into());

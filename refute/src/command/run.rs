@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bisection::{Hash, tagged};
 use clap::Args;
 use executor::engine::{Emission, Engine, Feed};
-use executor::generate::output_hash;
+use executor::generate::{output_hash, vector_hash};
 use executor::kernels::Sampling;
 use executor::program::Output;
 use serde::Deserialize;
@@ -32,28 +31,17 @@ pub(crate) struct Arguments {
 
 /// One input.
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[serde(rename_all = "lowercase")]
 enum Input {
     Text(String),
     Tokens(Vec<u32>),
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Inputs {
-    One(Input),
-    Many(Vec<Input>),
-}
-
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
     arguments.backend.refuse_impossible()?;
-    let inputs = read(&arguments.input)?;
+    let (one, inputs) = read(&arguments.input)?;
     let session = Session::open(&arguments.model)?;
     let mut machine = arguments.backend.start(&session.model)?;
-    let (one, inputs) = match inputs {
-        Inputs::One(input) => (true, vec![input]),
-        Inputs::Many(inputs) => (false, inputs),
-    };
     let progress = Progress::bar(inputs.len(), "running");
     let mut documents = Vec::new();
     let mut text = String::new();
@@ -77,11 +65,19 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &Path) -> anyhow::Result<Inputs> {
+/// The inputs of a file, and whether it holds a single one.
+fn read(path: &Path) -> anyhow::Result<(bool, Vec<Input>)> {
     let shown = path.display();
     let wanted = "write {\"text\": \"...\"} or {\"tokens\": [1, 2]} into it, or an array of such";
     let bytes = std::fs::read(path).map_err(|e| bad_input(format!("cannot read {shown}: {e}; {wanted}")))?;
-    serde_json::from_slice(&bytes).map_err(|e| bad_input(format!("{shown} holds no input ({e}): {wanted}")))
+    let parse = || {
+        let value: Value = serde_json::from_slice(&bytes)?;
+        Ok::<_, serde_json::Error>(match value {
+            Value::Array(_) => (false, serde_json::from_value(value)?),
+            one => (true, vec![serde_json::from_value(one)?]),
+        })
+    };
+    parse().map_err(|e| bad_input(format!("{shown} holds no input ({e}): {wanted}")))
 }
 
 /// The output after a whole sequence: an encoder's vector, or the likeliest next token.
@@ -102,12 +98,6 @@ pub(super) fn decimals(session: &Session, values: &[i32]) -> Vec<f64> {
     };
     let unit = f64::from(-fraction).exp2();
     values.iter().map(|x| f64::from(*x) * unit).collect()
-}
-
-/// Hash of a vector: keccak256 of the tag `rf.outpt` and the elements as i32 big-endian.
-fn vector_hash(values: &[i32]) -> Hash {
-    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_be_bytes()).collect();
-    tagged(b"rf.outpt", &[&bytes])
 }
 
 fn describe(session: &Session, tokens: &[u32], emission: &Emission) -> Value {
