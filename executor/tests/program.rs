@@ -2,6 +2,11 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use executor::model::Model;
 use executor::program::op::{Index, Op, Range, Span, Target};
 use executor::program::{
     ConstantId, ConstantInfo, ElementType, Interface, Node, NodeId, Output, Program, validate,
@@ -208,4 +213,26 @@ fn a_norm_reads_only_reciprocal_roots() {
     });
     let said = validate(&p).unwrap_err().to_string();
     assert!(said.contains("must be reciprocal roots"), "{said}");
+}
+
+/// What fuzzing starts from is deep enough: whole programs of every operation, and whole artefacts.
+#[test]
+fn the_fuzz_corpus_is_sound() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/program");
+    let mut seen = BTreeSet::new();
+    for name in ["tokens", "encoder"] {
+        let bytes = fs::read(folder.join(name)).unwrap();
+        let program = Program::decode(&bytes[1..]).unwrap();
+        validate(&program).unwrap_or_else(|e| panic!("{name}: {e}"));
+        seen.extend(program.nodes.iter().map(|n| n.op.stem()));
+    }
+    assert_eq!(seen, Op::STEMS.iter().copied().collect());
+    for name in ["artefact_rows", "artefact_panels"] {
+        let bytes = fs::read(folder.join(name)).unwrap();
+        let model = Model::from_bytes(&bytes[1..]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        // The program names another tokenizer than the one that is there.
+        let said = model.verify().unwrap_err().to_string();
+        assert!(said.contains("tokenizer"), "{said}");
+        assert!(Model::from_bytes(&bytes[1..bytes.len() - 64]).is_err(), "{name} cut short");
+    }
 }
