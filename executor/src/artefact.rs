@@ -47,13 +47,17 @@ pub enum ArtefactError {
     #[error("the artefact's program is refused: {0}")]
     Invalid(#[from] Invalid),
     /// A constant leaves its declared range.
-    #[error("constant {0} leaves its declared range or has padding that is not zero: the artefact is corrupted")]
+    #[error(
+        "constant {0} leaves its declared range or has padding that is not zero: the artefact is corrupted"
+    )]
     Range(u32),
     /// Tokenizer or chat template are not those that the program names.
     #[error("the {0} is not the one that the program names: the artefact is corrupted or forged")]
     Interface(&'static str),
     /// The contents are not those of the id.
-    #[error("the artefact claims the id {claimed} but its contents are {computed}: it is corrupted or forged")]
+    #[error(
+        "the artefact claims the id {claimed} but its contents are {computed}: it is corrupted or forged"
+    )]
     Id {
         /// In the header.
         claimed: Hash,

@@ -16,7 +16,6 @@ pub use crate::artefact::{Provenance, StepLabel};
 /// Name of the artefact within a model's folder.
 pub const ARTEFACT: &str = "model.refute";
 
-
 /// A model, cheap to clone.
 #[derive(Clone)]
 pub struct Model(Arc<Inner>);
@@ -167,5 +166,8 @@ pub fn model_id(program: &Program, tensor_roots: &[Hash]) -> Hash {
     let mut interface = Vec::new();
     program.interface.encode(&mut interface);
     let counts = [(program.nodes.len() as u32).to_be_bytes(), (program.constants.len() as u32).to_be_bytes()];
-    tagged(b"rf.model", &[counts.as_flattened(), &nodes.0, &constants.0, &tagged(b"rf.iface", &[&interface]).0])
+    tagged(
+        b"rf.model",
+        &[counts.as_flattened(), &nodes.0, &constants.0, &tagged(b"rf.iface", &[&interface]).0],
+    )
 }

@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn rounding_is_floor_of_half_added() {
-        let cases = [(5, 1, 3), (-5, 1, -2), (-1, 1, 0), (1, 1, 1), (3, 2, 1), (-6, 2, -1), (-7, 2, -2), (7, 0, 7)];
+        let cases =
+            [(5, 1, 3), (-5, 1, -2), (-1, 1, 0), (1, 1, 1), (3, 2, 1), (-6, 2, -1), (-7, 2, -2), (7, 0, 7)];
         for (x, s, want) in cases {
             assert_eq!(round_shift(x, s), Ok(want), "{x} >> {s}");
         }

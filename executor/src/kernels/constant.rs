@@ -31,7 +31,8 @@ const GONE: OutOfDomain = OutOfDomain("constant");
 pub fn panel_offset(row: usize, column: usize, columns: usize, digits: usize, digit: usize) -> Option<usize> {
     let (panel, half, lane) = (row >> 5, (row >> 4) & 1, row & 15);
     let quads = columns.div_ceil(4);
-    let group = panel.checked_mul(quads)?.checked_add(column >> 2)?.checked_mul(digits)?.checked_add(digit)?;
+    let group =
+        panel.checked_mul(quads)?.checked_add(column >> 2)?.checked_mul(digits)?.checked_add(digit)?;
     group.checked_mul(128)?.checked_add((half << 6) | (lane << 2) | (column & 3))
 }
 
@@ -76,7 +77,8 @@ impl Constant<'_> {
         match self.data {
             ConstantData::Rows(bytes) => {
                 let size = self.info.element.size();
-                let start = r.checked_mul(columns).and_then(|x| x.checked_add(c)).and_then(|x| x.checked_mul(size));
+                let start =
+                    r.checked_mul(columns).and_then(|x| x.checked_add(c)).and_then(|x| x.checked_mul(size));
                 let start = start.ok_or(GONE)?;
                 let end = start.checked_add(size).ok_or(GONE)?;
                 let bytes = bytes.get(start..end).ok_or(GONE)?;
@@ -99,10 +101,7 @@ impl Constant<'_> {
                 match digits {
                     1 => Ok(high),
                     // 256 high + low, both signed bytes.
-                    _ => high
-                        .checked_mul(256)
-                        .and_then(|h| h.checked_add(digit(1)?))
-                        .ok_or(GONE),
+                    _ => high.checked_mul(256).and_then(|h| h.checked_add(digit(1)?)).ok_or(GONE),
                 }
             }
         }

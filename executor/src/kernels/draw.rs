@@ -1,6 +1,6 @@
 //! u = uint256(keccak256(seed, uint256(position))) mod max(mass, 1), mass the last cumulative sum.
 
-use bisection::{Hasher, Hash};
+use bisection::{Hash, Hasher};
 
 use super::operands::Operands;
 use crate::numerics::{Exact, OutOfDomain};

@@ -52,6 +52,7 @@ macro_rules! kernels {
     ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
         $(#[$doc])*
         #[inline]
+        #[allow(clippy::too_many_arguments, reason = "a formula has as many parameters as it has")]
         pub(super) fn $name(isa: Isa, $($arg: $type),*) $(-> $ret)? {
             #[inline(always)]
             fn body($($arg: $type),*) $(-> $ret)? $body

@@ -29,7 +29,14 @@ pub(super) fn sample(
     let Scratch { distances: d, weights: w } = scratch;
     d.resize(logits.len(), 0);
     w.resize(logits.len(), 0);
-    rows::distances(isa, logits, rows::max(isa, logits), inverse_temperature(sampling.temperature)?, shift, d);
+    rows::distances(
+        isa,
+        logits,
+        rows::max(isa, logits),
+        inverse_temperature(sampling.temperature)?,
+        shift,
+        d,
+    );
     // Without a limit the crossing is in the bin of the farthest entry.
     let limit = match sampling.top_k as usize {
         0 => rows::max(isa, d) | 7,

@@ -123,7 +123,9 @@ impl Facts<'_> {
     /// Groups of an input with one element per visible position.
     fn visible(&self, k: usize) -> Checked<(u32, Span)> {
         match self.input(k)? {
-            NodeInfo { width: Width::PerVisible { groups, span }, element: ElementType::I32, .. } => Ok((*groups, *span)),
+            NodeInfo { width: Width::PerVisible { groups, span }, element: ElementType::I32, .. } => {
+                Ok((*groups, *span))
+            }
             _ => Err(format!("input {k} must have one element per visible position")),
         }
     }
@@ -236,7 +238,10 @@ impl Facts<'_> {
                 let width = self.width(0)?;
                 for k in 0..self.constants.len() {
                     let columns = self.constant(k)?.columns;
-                    ensure(columns == width || columns == n, "a gain must be as wide as the row or its group")?;
+                    ensure(
+                        columns == width || columns == n,
+                        "a gain must be as wide as the row or its group",
+                    )?;
                     self.shaped(k, I32, 1, columns)?;
                 }
                 Ok(fixed(width))
@@ -285,7 +290,10 @@ impl Facts<'_> {
             }
             Op::Hadamard { block, shift } => {
                 let width = self.fixed_input(0)?;
-                ensure(block.is_power_of_two() && width % block == 0, "the block must be a power of two that divides")?;
+                ensure(
+                    block.is_power_of_two() && width % block == 0,
+                    "the block must be a power of two that divides",
+                )?;
                 within_wide("the transform", i128::from(block) << 31)?;
                 shifts(shift.into(), shift.into())?;
                 Ok(fixed(width))
@@ -294,7 +302,10 @@ impl Facts<'_> {
                 let head = self.head(heads, kv_heads, 2)?;
                 let (width, q) = self.mantissas(0)?;
                 let (_, k) = self.mantissas(2)?;
-                ensure(Some(width) == head.checked_mul(heads), "queries and keys have heads of different width")?;
+                ensure(
+                    Some(width) == head.checked_mul(heads),
+                    "queries and keys have heads of different width",
+                )?;
                 let (qe, ke) = (self.expect(1, I8, heads)?, self.expect(3, I8, kv_heads)?);
                 within_wide("a score", i128::from(head) * q * k * i128::from(multiplier))?;
                 shifts(i64::from(shift) - qe.high - ke.high, i64::from(shift) - qe.low - ke.low)?;
@@ -315,7 +326,12 @@ impl Facts<'_> {
             Op::Exp2W {} => {
                 let (groups, span) = self.visible(0)?;
                 self.expect(1, I32, groups)?;
-                self.derived(1, 0, |op| matches!(op, Op::RowMax {}), "input 1 must be the maxima of input 0")?;
+                self.derived(
+                    1,
+                    0,
+                    |op| matches!(op, Op::RowMax {}),
+                    "input 1 must be the maxima of input 0",
+                )?;
                 self.exp_table(0)?;
                 Ok((I32, Width::PerVisible { groups, span }, 0, FIXED.1))
             }
@@ -333,7 +349,10 @@ impl Facts<'_> {
             }
             Op::Mix { heads, kv_heads, shift } => {
                 let (groups, span) = self.visible(0)?;
-                ensure(groups == heads && self.input(0)?.low >= 0, "input 0 must be weights, one group a head")?;
+                ensure(
+                    groups == heads && self.input(0)?.low >= 0,
+                    "input 0 must be weights, one group a head",
+                )?;
                 self.expect(1, I64, heads)?;
                 let head = self.head(heads, kv_heads, 2)?;
                 self.mantissas(2)?;
@@ -342,7 +361,10 @@ impl Facts<'_> {
                 self.derived(1, 0, |op| matches!(op, Op::WSum {}), "input 1 must be the sums of input 0")?;
                 let latest = |op: &Op| matches!(op, Op::TimeMax { .. });
                 self.derived(4, 3, latest, "input 4 must be the largest exponents of input 3")?;
-                ensure(self.maker(4)?.op.span() == Some(span), "exponents and weights see different positions")?;
+                ensure(
+                    self.maker(4)?.op.span() == Some(span),
+                    "exponents and weights see different positions",
+                )?;
                 ensure(e.low >= -62, "exponents leave their range")?;
                 shifts(i64::from(shift) - top.high, i64::from(shift) - top.low)?;
                 Ok(fixed(head.checked_mul(heads).ok_or("too wide")?))
@@ -432,7 +454,10 @@ impl Facts<'_> {
                 ensure(block > 0, "a block has at least one element")?;
                 let blocks = n.div_ceil(block);
                 let sums = self.sums(1, blocks)?;
-                within_wide("the sum", i128::from(sums.high) + i128::from(block.min(n)) * i128::from(FIXED.1))?;
+                within_wide(
+                    "the sum",
+                    i128::from(sums.high) + i128::from(block.min(n)) * i128::from(FIXED.1),
+                )?;
                 let at = self.expect(2, I32, 1)?;
                 ensure(at.low >= 0 && at.high < blocks.into(), "the block is outside of the row")?;
                 let draw = self.sums(3, 1)?;
@@ -444,7 +469,10 @@ impl Facts<'_> {
 
     /// Width of a head of input `k` with `kv_heads` heads that `heads` share.
     fn head(&self, heads: u32, kv_heads: u32, k: usize) -> Checked<u32> {
-        ensure(kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads), "key heads must divide query heads")?;
+        ensure(
+            kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads),
+            "key heads must divide query heads",
+        )?;
         let width = self.width(k)?;
         ensure(width % kv_heads == 0, "the heads do not divide the row")?;
         Ok(width / kv_heads)

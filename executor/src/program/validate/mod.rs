@@ -6,7 +6,7 @@
 mod bounds;
 
 use super::op::{Op, Range};
-use super::{ElementType, ITEMS_MAX, STOP_TOKENS_MAX, NodeId, Output, Program, Width};
+use super::{ElementType, ITEMS_MAX, NodeId, Output, Program, STOP_TOKENS_MAX, Width};
 
 /// A program that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,13 +54,19 @@ pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
     whole(program.constants.len() as u64 <= ITEMS_MAX.into(), "too many constants")?;
     whole((1..=WIDTH_MAX).contains(&face.vocabulary), "the vocabulary must have 1 to 2^20 entries")?;
     whole((1..=CONTEXT_MAX).contains(&face.context), "the context must have 1 to 2^17 positions")?;
-    whole(face.stop_tokens.iter().all(|t| *t < face.vocabulary), "a stop token is outside of the vocabulary")?;
+    whole(
+        face.stop_tokens.iter().all(|t| *t < face.vocabulary),
+        "a stop token is outside of the vocabulary",
+    )?;
     whole(face.stop_tokens.len() <= STOP_TOKENS_MAX as usize, "too many stop tokens")?;
     whole(face.stop_tokens.is_sorted_by(|a, b| a < b), "stop tokens must ascend")?;
     for (i, c) in program.constants.iter().enumerate() {
         let (low, high) = c.element.limits();
         let sound = !c.is_empty() && c.low <= c.high && low <= c.low && c.high <= high;
-        whole(sound && c.columns <= WIDTH_MAX, &format!("constant {i}: empty, too wide or with an impossible range"))?;
+        whole(
+            sound && c.columns <= WIDTH_MAX,
+            &format!("constant {i}: empty, too wide or with an impossible range"),
+        )?;
     }
     let mut infos: Vec<NodeInfo> = Vec::with_capacity(program.nodes.len());
     for (i, node) in (0u32..).zip(&program.nodes) {
@@ -72,7 +78,12 @@ pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
         let inputs = node
             .inputs
             .iter()
-            .map(|x| infos.get(x.index()).copied().ok_or_else(|| refuse(format!("input {} is not a lower node", x.0))))
+            .map(|x| {
+                infos
+                    .get(x.index())
+                    .copied()
+                    .ok_or_else(|| refuse(format!("input {} is not a lower node", x.0)))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let constants = node
             .constants
@@ -97,9 +108,12 @@ pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
             Output::Vector { .. } => matches!(node.range, Range::Outputs | Range::Sampled),
         };
         if odd {
-            return Err(refuse("a program of tokens has no last position, one of a vector no output positions".into()));
+            return Err(refuse(
+                "a program of tokens has no last position, one of a vector no output positions".into(),
+            ));
         }
-        let facts = bounds::Facts { face, node, nodes: &program.nodes, inputs: &inputs, constants: &constants };
+        let facts =
+            bounds::Facts { face, node, nodes: &program.nodes, inputs: &inputs, constants: &constants };
         let (element, width, low, high) = facts.infer(&node.op).map_err(refuse)?;
         if width.at(0, 1) > WIDTH_MAX as usize || width.at(0, 1) == 0 {
             return Err(refuse("a row must have 1 to 2^20 elements".into()));
@@ -129,7 +143,11 @@ fn output(program: &Program, infos: &[NodeInfo]) -> Result<(), Invalid> {
                     .is_some_and(|i| matches!(i.width, Width::Fixed(_)) && i.element == ElementType::I32)
         }
     };
-    if sound { Ok(()) } else { Err(Invalid::Program("the output is not a node of the right kind and range".into())) }
+    if sound {
+        Ok(())
+    } else {
+        Err(Invalid::Program("the output is not a node of the right kind and range".into()))
+    }
 }
 
 impl Op {
