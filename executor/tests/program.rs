@@ -166,7 +166,8 @@ fn refusal(change: impl FnOnce(&mut Program)) -> String {
 
 #[test]
 fn what_kernels_cannot_run_is_refused() {
-    let cases: [(&str, fn(&mut Program)); 9] = [
+    type Change = fn(&mut Program);
+    let cases: [(&str, Change); 9] = [
         ("a greedy request has no temperature", |p| {
             p.nodes[4].range = Range::Outputs;
             p.nodes[5].range = Range::Outputs;
