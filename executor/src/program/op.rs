@@ -139,10 +139,12 @@ macro_rules! operations {
             pub fn arity(&self) -> (std::ops::RangeInclusive<usize>, std::ops::RangeInclusive<usize>) {
                 match self { $(Self::$name { .. } => ($nodes, $constants)),* }
             }
-            pub(super) fn attributes(&self) -> Vec<i64> {
+            /// The attributes as in the canonical encoding.
+            pub fn attributes(&self) -> Vec<i64> {
                 match self { $(Self::$name { $($field),* } => vec![$($field.to_wire()),*]),* }
             }
-            pub(super) fn from_wire(code: u8, attributes: &[i64]) -> Result<Self, DecodeError> {
+            /// The operation of a code with its attributes as in the canonical encoding.
+            pub fn from_wire(code: u8, attributes: &[i64]) -> Result<Self, DecodeError> {
                 let mut rest = attributes.iter();
                 let op = match code {
                     $($code => Self::$name { $($field: <$type>::from_wire(
