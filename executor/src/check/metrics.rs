@@ -18,24 +18,45 @@ impl LanguageScore {
     /// Adds one window: logits `[positions, vocabulary]` of both sides for `tokens`, where row t predicts token
     /// t + 1. The last row predicts nothing, but counts for the divergence and the top token.
     pub fn add(&mut self, tokens: &[u32], float: &[f32], integer: &[i32], fraction: i32) {
-        let vocabulary = float.len() / tokens.len().max(1);
-        let unit = unit(fraction);
-        let rows = float.chunks_exact(vocabulary.max(1)).zip(integer.chunks_exact(vocabulary.max(1)));
+        let vocabulary = (float.len() / tokens.len().max(1)).max(1);
+        let rows = float.chunks_exact(vocabulary).zip(integer.chunks_exact(vocabulary));
         for (t, (float, integer)) in rows.enumerate() {
-            let float = log_probabilities(float.iter().map(|x| f64::from(*x)));
-            let integer = log_probabilities(integer.iter().map(|x| f64::from(*x) * unit));
-            let divergence = divergence(&float, &integer);
-            self.positions += 1;
-            self.divergence += divergence;
-            self.divergence_max = self.divergence_max.max(divergence);
-            self.same_top += u64::from(top(&float) == top(&integer));
-            let next = tokens.get(t + 1).map(|next| *next as usize);
-            if let Some((float, integer)) = next.and_then(|n| float.get(n).zip(integer.get(n))) {
-                self.predicted += 1;
-                self.float_nll -= float;
-                self.integer_nll -= integer;
-            }
+            self.add_row(tokens.get(t + 1).copied(), float, integer, fraction);
         }
+    }
+
+    /// Adds the logits of one position, which predict `next` if it is known.
+    pub fn add_row(&mut self, next: Option<u32>, float: &[f32], integer: &[i32], fraction: i32) {
+        let unit = unit(fraction);
+        let float = float.iter().map(|x| f64::from(*x));
+        let integer = integer.iter().map(|x| f64::from(*x) * unit);
+        let (p, q) = (LogSoftmax::new(float.clone()), LogSoftmax::new(integer.clone()));
+        let divergence = float.clone().zip(integer.clone()).map(|(f, i)| {
+            let (p, q) = (f - p.offset, i - q.offset);
+            p.exp() * (p - q)
+        });
+        let divergence: f64 = divergence.sum();
+        self.positions += 1;
+        self.divergence += divergence;
+        self.divergence_max = self.divergence_max.max(divergence);
+        self.same_top += u64::from(p.top == q.top);
+        let at = next.map(|next| next as usize);
+        if let Some((f, i)) = at.and_then(|n| float.clone().nth(n).zip(integer.clone().nth(n))) {
+            self.predicted += 1;
+            self.float_nll -= f - p.offset;
+            self.integer_nll -= i - q.offset;
+        }
+    }
+
+    /// Adds what another score has seen.
+    pub fn merge(&mut self, other: &Self) {
+        self.positions += other.positions;
+        self.predicted += other.predicted;
+        self.float_nll += other.float_nll;
+        self.integer_nll += other.integer_nll;
+        self.divergence += other.divergence;
+        self.divergence_max = self.divergence_max.max(other.divergence_max);
+        self.same_top += other.same_top;
     }
 
     /// Positions compared.
@@ -111,6 +132,13 @@ impl Headroom {
         }
     }
 
+    /// Adds what another has seen.
+    pub fn merge(&mut self, other: &Self) {
+        self.values += other.values;
+        self.saturated += other.saturated;
+        self.magnitude_max = self.magnitude_max.max(other.magnitude_max);
+    }
+
     /// Values seen.
     pub fn values(&self) -> u64 {
         self.values
@@ -150,22 +178,22 @@ fn unit(fraction: i32) -> f64 {
     f64::from(-fraction).exp2()
 }
 
-/// Logarithms of the softmax.
-fn log_probabilities(logits: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
-    let max = logits.clone().fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = logits.clone().map(|x| (x - max).exp()).sum();
-    let offset = max + total.ln();
-    logits.map(|x| x - offset).collect()
+/// What turns logits into logarithms of probabilities.
+struct LogSoftmax {
+    /// Taken from every logit.
+    offset: f64,
+    /// The first of the largest.
+    top: usize,
 }
 
-/// KL(p, q) of two distributions given by their logarithms, in nats.
-fn divergence(p: &[f64], q: &[f64]) -> f64 {
-    p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum()
-}
-
-/// The first of the largest.
-fn top(x: &[f64]) -> usize {
-    x.iter().enumerate().fold(0, |best, (i, v)| if *v > x[best] { i } else { best })
+impl LogSoftmax {
+    fn new(logits: impl Iterator<Item = f64> + Clone) -> Self {
+        let first = (0, f64::NEG_INFINITY);
+        let (top, max) =
+            logits.clone().enumerate().fold(first, |best, (i, x)| if x > best.1 { (i, x) } else { best });
+        let total: f64 = logits.map(|x| (x - max).exp()).sum();
+        Self { offset: max + total.ln(), top }
+    }
 }
 
 #[cfg(test)]
@@ -196,7 +224,7 @@ mod tests {
         let (mut one, mut two) = (LanguageScore::default(), LanguageScore::default());
         one.add(&[1, 0], &[0.0, 1.0, 5.0, 2.0], &[0, 1, 3, 4], 0);
         two.add(&[1, 0], &[0.0, 1.0, 5.0, 2.0], &[0, 1, 3, 4], 0);
-        two.add(&[1, 0], &[0.0, 1.0, 5.0, 2.0], &[0, 1, 3, 4], 0);
+        two.merge(&two.clone());
         close(one.same_top_share(), 0.5);
         close(two.divergence_mean(), one.divergence_mean());
         close(two.integer_perplexity(), one.integer_perplexity());

@@ -1,11 +1,14 @@
 //! Is an integer program as good as the model that it was made from?
 //!
-//! [`float`] evaluates the same graph over real numbers, [`metrics`] compares what both sides give. Nothing here
-//! is consensus code: results may differ in their last bits from machine to machine.
+//! [`float`] evaluates the same graph over real numbers, [`run`] does so beside the integer program, [`metrics`]
+//! compares what both sides give. Nothing here is consensus code: results may differ in their last bits from machine
+//! to machine.
 
 mod attention;
 pub mod float;
 mod matrix;
 pub mod metrics;
 mod pointwise;
+mod ranking;
+pub mod run;
 mod weights;
