@@ -4,7 +4,7 @@
 //! - **chunk**: at most 512 bytes of a tensor, the unit that is hashed and opened as a whole.
 //! - **tensor root**: root of the positional tree over a tensor's chunks.
 //! - **positional tree**: a binary tree of fixed depth in which every leaf is bound to its index; missing leaves are
-//!   the tagged constant [`tree::PAD`].
+//!   the tagged constant [`tree::pad`].
 //!
 //! The words of the dispute (assertion, game, claim, pick, open, step) come with the game itself.
 #![cfg_attr(
