@@ -33,7 +33,7 @@ impl Precision {
     }
 }
 
-/// A matrix: w[n][k] = q[n][k] * multiplier[n] * 2^-shift[n].
+/// A matrix: `w[n][k] = q[n][k] * multiplier[n] * 2^-shift[n]`.
 pub struct Matrix {
     /// Rows.
     pub rows: usize,

@@ -186,10 +186,16 @@ impl<'a> Task<'a, '_, '_> {
                 }
             }
             Step::Attend(a) => {
-                let kv_heads = self.block.plan.attentions[*a].kv_heads;
+                let attention = &self.block.plan.attentions[*a];
+                let group = attention.heads / attention.kv_heads;
+                // Query heads that share a key head read it once together; with few rows it matters more that all
+                // threads have work.
+                let together = if part.rows.len() < 4 * self.worker.count { 1 } else { group };
+                let items = attention.heads / together;
                 // Later rows see more positions: dealt out one by one they even out.
-                for item in (self.worker.index..part.rows.len() * kv_heads).step_by(self.worker.count) {
-                    self.attend(*a, item / kv_heads, item % kv_heads);
+                for item in (self.worker.index..part.rows.len() * items).step_by(self.worker.count) {
+                    let first = item % items * together;
+                    self.attend(*a, item / items, first..first + together);
                 }
             }
             Step::Pool(node) => {
@@ -269,23 +275,23 @@ impl<'a> Task<'a, '_, '_> {
         }
     }
 
-    /// One key head of row `i`.
-    fn attend(&mut self, attention: usize, i: usize, kv_head: usize) {
+    /// Query heads of row `i` that share a key head.
+    fn attend(&mut self, attention: usize, i: usize, heads: Range<usize>) {
         let a = &self.block.plan.attentions[attention];
         let at = self.block.rows[i];
-        let head = &self.block.sequences[&at.sequence.0].caches[attention][kv_head];
-        let group = a.heads / a.kv_heads;
-        let wide = group * a.head_dim;
+        let cache =
+            &self.block.sequences[&at.sequence.0].caches[attention][heads.start * a.kv_heads / a.heads];
+        let dims = heads.start * a.head_dim..heads.end * a.head_dim;
         let Loaded::Exp(exp) = &self.block.constants.nodes[a.weight.index()] else { return };
         let row = Part { rows: &[i] };
-        let q = &self.read::<i16>(a.q, 0, row)[kv_head * wide..][..wide];
-        let qe = &self.read::<i32>(a.qe, 0, row)[kv_head * group..][..group];
-        let out = self.head_output(a.mix, i, kv_head * wide, wide);
+        let q = &self.read::<i16>(a.q, 0, row)[dims.clone()];
+        let qe = &self.read::<i32>(a.qe, 0, row)[heads];
+        let out = self.head_output(a.mix, i, dims);
         let visible = a.span.visible(at.position as usize, at.length);
         let law = Law { multiplier: a.multiplier, shift: a.shift, exp, mix_shift: a.mix_shift };
         let query = Query { q, exponents: qe, visible };
         // SAFETY: keys and values of the visible positions were written before the last barrier.
-        unsafe { attention::attend(self.block.isa, head, &query, &law, &mut self.own.attention, out) };
+        unsafe { attention::attend(self.block.isa, cache, &query, &law, &mut self.own.attention, out) };
     }
 
     /// All heads of row `i`, and the nodes inside of the attention to who listens.
@@ -296,7 +302,7 @@ impl<'a> Task<'a, '_, '_> {
         let mut seen: [(NodeId, Vec<i64>); 5] =
             [a.score, a.top, a.weight, a.total, a.vtop].map(|n| (n, Vec::new()));
         for kv_head in 0..a.kv_heads {
-            self.attend(attention, part.rows[i], kv_head);
+            self.attend(attention, part.rows[i], kv_head * group..(kv_head + 1) * group);
             let own = &self.own.attention;
             let [score, top, weight, total, vtop] = &mut seen;
             score.1.extend((0..group).flat_map(|h| own.scores(h)).map(|x| i64::from(*x)));
@@ -315,12 +321,11 @@ impl<'a> Task<'a, '_, '_> {
         }
     }
 
-    /// A head's part of a row of attention.
-    fn head_output(&self, mix: NodeId, row: usize, from: usize, width: usize) -> &'a mut [i32] {
+    /// The part of a row of attention that some heads write.
+    fn head_output(&self, mix: NodeId, row: usize, dims: Range<usize>) -> &'a mut [i32] {
         let (all, range) = self.locate(mix, 0, Part { rows: &[row] });
-        let start = range.start + from;
-        // SAFETY: this thread alone writes this head of this row.
-        unsafe { all.slice_mut(start..start + width) }
+        // SAFETY: this thread alone writes these heads of this row.
+        unsafe { all.slice_mut(range.start + dims.start..range.start + dims.end) }
     }
 
     fn pool(&self, node: NodeId, i: usize, part: Part<'_>) {
