@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build model model-minilm test bench lint fmt fuzz check-aarch64 clean
+.PHONY: help setup build model model-minilm test bench lint fmt vectors fuzz check-aarch64 clean
 
 export PRECISION KV FUZZ_SECONDS
 
@@ -31,6 +31,9 @@ lint: ## formatting, clippy, rustdoc, dependencies, home paths
 
 fmt: ## formats the Rust code
 	cargo fmt --all
+
+vectors: ## writes executor/vectors anew from the reference kernels
+	REFUTE_WRITE_VECTORS=1 cargo test --locked -p executor --test vectors
 
 fuzz: ## every fuzz target, FUZZ_SECONDS=600 each
 	@scripts/fuzz.sh

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::import::lower::{BuiltConstant, Layout};
 use crate::kernels::{Constant, ConstantData, panel_bytes};
-use crate::program::{DecodeError, Invalid, Program};
+use crate::program::{DecodeError, ElementType, Invalid, Program};
 
 /// First bytes of an artefact: name and version.
 const MAGIC: &[u8; 8] = b"REFUTE\x00\x01";
@@ -47,10 +47,17 @@ pub enum ArtefactError {
     #[error("the artefact's program is refused: {0}")]
     Invalid(#[from] Invalid),
     /// A constant leaves its declared range.
-    #[error("constant {0} leaves its declared range: the artefact is corrupted")]
+    #[error(
+        "constant {0} leaves its declared range or has padding that is not zero: the artefact is corrupted"
+    )]
     Range(u32),
+    /// Tokenizer or chat template are not those that the program names.
+    #[error("the {0} is not the one that the program names: the artefact is corrupted or forged")]
+    Interface(&'static str),
     /// The contents are not those of the id.
-    #[error("the artefact claims the id {claimed} but its contents are {computed}: it is corrupted or forged")]
+    #[error(
+        "the artefact claims the id {claimed} but its contents are {computed}: it is corrupted or forged"
+    )]
     Id {
         /// In the header.
         claimed: Hash,
@@ -146,6 +153,9 @@ pub(crate) fn check_sections(header: &Header, program: &Program, bytes: &[u8]) -
     for (c, info) in header.constants.iter().zip(&program.constants) {
         let size = info.element.size();
         let expected = if c.panels {
+            if !matches!(info.element, ElementType::I8 | ElementType::I16) {
+                return Err(ArtefactError::Header("panels hold weights of 8 or 16 bits only".into()));
+            }
             panel_bytes(info.rows as usize, info.columns as usize, size)
         } else {
             usize::try_from(info.len()).ok().and_then(|n| n.checked_mul(size))

@@ -44,7 +44,9 @@ pub enum EngineError {
     #[error("no sequence {0} is open")]
     Sequence(usize),
     /// A sequence would grow beyond the context.
-    #[error("{positions} positions are more than the model's context of {context}: shorten the prompt or the output")]
+    #[error(
+        "{positions} positions are more than the model's context of {context}: shorten the prompt or the output"
+    )]
     Context {
         /// Wanted.
         positions: u64,
@@ -60,7 +62,9 @@ pub enum EngineError {
         vocabulary: u32,
     },
     /// A sampling value outside of its range.
-    #[error("sampling values are out of range: temperature 0 or 0.01 to 100, top-p in (0, 1], min-p in [0, 1]")]
+    #[error(
+        "sampling values are out of range: temperature 0 or 0.01 to 100, top-p in (0, 1], min-p in [0, 1]"
+    )]
     Sampling,
     /// An encoder's sequence was fed in parts, or a feed was empty.
     #[error("{0}")]
@@ -96,7 +100,7 @@ pub(crate) fn check_feed(program: &Program, feed: &Feed<'_>, length: usize) -> R
     if feed.tokens.is_empty() {
         return Err(EngineError::Feed("a feed needs at least one token"));
     }
-    if length > 0 && !program.is_causal() {
+    if length > 0 && !(program.is_causal() && matches!(face.output, Output::Tokens { .. })) {
         return Err(EngineError::Feed("this model takes a whole sequence at once"));
     }
     if positions > face.context.into() {
@@ -109,7 +113,13 @@ pub(crate) fn check_feed(program: &Program, feed: &Feed<'_>, length: usize) -> R
 }
 
 /// Has a node of `range` a value at `position`, `last` being the feed's last one.
-pub(crate) fn has_value(range: Range, position: u32, outputs_from: u32, last: u32, sampling: &Sampling) -> bool {
+pub(crate) fn has_value(
+    range: Range,
+    position: u32,
+    outputs_from: u32,
+    last: u32,
+    sampling: &Sampling,
+) -> bool {
     match range {
         Range::All => true,
         Range::Outputs => position >= outputs_from,

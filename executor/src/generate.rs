@@ -180,3 +180,9 @@ pub fn output_hash(output: &[u32]) -> Hash {
     let bytes: Vec<u8> = output.iter().flat_map(|t| t.to_be_bytes()).collect();
     tagged(b"rf.outpt", &[&bytes])
 }
+
+/// Hash of an output that is a vector: as [`output_hash`], with the elements as i32 big-endian.
+pub fn vector_hash(output: &[i32]) -> Hash {
+    let bytes: Vec<u8> = output.iter().flat_map(|x| x.to_be_bytes()).collect();
+    tagged(b"rf.outpt", &[&bytes])
+}

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bisection::{Hash, tagged, tree};
+use bisection::{Hash, keccak256, tagged, tree};
 use memmap2::{Mmap, MmapMut};
 
 use crate::artefact::{self, ArtefactError, Header};
@@ -15,7 +15,6 @@ pub use crate::artefact::{Provenance, StepLabel};
 
 /// Name of the artefact within a model's folder.
 pub const ARTEFACT: &str = "model.refute";
-
 
 /// A model, cheap to clone.
 #[derive(Clone)]
@@ -119,12 +118,19 @@ impl Model {
         &self.0.header.provenance
     }
 
-    /// Recomputes the id and every constant's declared range; an error says what differs.
+    /// Recomputes the id, every constant's declared range and the hashes of the interface; an error says what differs.
     pub fn verify(&self) -> Result<(), ArtefactError> {
+        let face = &self.0.program.interface;
+        if keccak256(self.tokenizer_json()?) != face.tokenizer {
+            return Err(ArtefactError::Interface("tokenizer"));
+        }
+        if keccak256(self.chat_template().unwrap_or("").as_bytes()) != face.chat_template {
+            return Err(ArtefactError::Interface("chat template"));
+        }
         let roots = (0..self.0.program.constants.len() as u32)
             .map(|i| {
                 let constant = self.constant(ConstantId(i)).ok_or(ArtefactError::Section)?;
-                if !constant.within_range() {
+                if !constant.within_range() || !constant.is_padded_with_zeros() {
                     return Err(ArtefactError::Range(i));
                 }
                 Ok(tree::tensor_root(&constant.row_major()))
@@ -160,5 +166,8 @@ pub fn model_id(program: &Program, tensor_roots: &[Hash]) -> Hash {
     let mut interface = Vec::new();
     program.interface.encode(&mut interface);
     let counts = [(program.nodes.len() as u32).to_be_bytes(), (program.constants.len() as u32).to_be_bytes()];
-    tagged(b"rf.model", &[counts.as_flattened(), &nodes.0, &constants.0, &tagged(b"rf.iface", &[&interface]).0])
+    tagged(
+        b"rf.model",
+        &[counts.as_flattened(), &nodes.0, &constants.0, &tagged(b"rf.iface", &[&interface]).0],
+    )
 }

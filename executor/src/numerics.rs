@@ -100,11 +100,16 @@ pub const fn isqrt(x: u64) -> u64 {
 
 /// Exponent of a row of mantissas of `bits` bits: `bit_length(max |x|) - (bits - 1)`.
 pub const fn row_exponent(magnitude: u64, bits: u32) -> i32 {
-    bit_length(magnitude) - (bits as i32 - 1)
+    bit_length(magnitude).saturating_sub((bits as i32).saturating_sub(1))
 }
 
 /// Mantissa of one value: `round_shift(x, e)` within +-(2^(bits-1) - 1).
+///
+/// Domain: that of [`round_shift`], and 2 to 32 bits.
 pub const fn mantissa(x: i64, e: i32, bits: u32) -> Exact<i64> {
+    if bits < 2 || bits > 32 {
+        return Err(OutOfDomain("mantissa"));
+    }
     let limit = (1 << (bits - 1)) - 1;
     match round_shift(x, e) {
         Ok(m) if m > limit => Ok(limit),
@@ -119,7 +124,8 @@ mod tests {
 
     #[test]
     fn rounding_is_floor_of_half_added() {
-        let cases = [(5, 1, 3), (-5, 1, -2), (-1, 1, 0), (1, 1, 1), (3, 2, 1), (-6, 2, -1), (-7, 2, -2), (7, 0, 7)];
+        let cases =
+            [(5, 1, 3), (-5, 1, -2), (-1, 1, 0), (1, 1, 1), (3, 2, 1), (-6, 2, -1), (-7, 2, -2), (7, 0, 7)];
         for (x, s, want) in cases {
             assert_eq!(round_shift(x, s), Ok(want), "{x} >> {s}");
         }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Emission, Engine, EngineError, Feed, SequenceId, Tap, check_feed, has_value, output_node};
+use crate::engine::{
+    Emission, Engine, EngineError, Feed, SequenceId, Tap, check_feed, has_value, output_node,
+};
 use crate::kernels::{Operands, Sampling, apply};
 use crate::model::Model;
 use crate::numerics::{Exact, OutOfDomain};
@@ -119,14 +121,17 @@ fn evaluate(model: &Model, sequence: &Sequence, node: &Node, t: u32) -> Exact<Ve
         Some(Width::PerVisible { groups, .. }) => groups,
         _ => 1,
     };
-    apply(&node.op, &Operands {
-        inputs,
-        constants,
-        token: sequence.tokens[t as usize],
-        position: t,
-        row_groups,
-        sampling: &sequence.sampling,
-    })
+    apply(
+        &node.op,
+        &Operands {
+            inputs,
+            constants,
+            token: sequence.tokens[t as usize],
+            position: t,
+            row_groups,
+            sampling: &sequence.sampling,
+        },
+    )
 }
 
 impl Engine for Reference {

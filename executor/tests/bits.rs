@@ -139,7 +139,11 @@ fn in_company(
     }
     others.into_iter().for_each(|other| engine.close(other));
     engine.close(sequence);
-    assert_eq!((&out, format!("{} over {} rows", hash.finish(), hash.len())), (&want.0, want.1.clone()), "in company");
+    assert_eq!(
+        (&out, format!("{} over {} rows", hash.finish(), hash.len())),
+        (&want.0, want.1.clone()),
+        "in company"
+    );
 }
 
 #[test]

@@ -19,10 +19,7 @@ struct Case {
 }
 
 fn user(content: &str) -> Vec<Message> {
-    vec![Message {
-        role: "user".into(),
-        content: content.into(),
-    }]
+    vec![Message { role: "user".into(), content: content.into() }]
 }
 
 fn render(source: &str) -> Result<String, ChatError> {
@@ -31,11 +28,9 @@ fn render(source: &str) -> Result<String, ChatError> {
 
 #[test]
 fn renders_as_python_does() {
-    let all: Vec<Vectors> =
-        serde_json::from_str(include_str!("data/tokenizer/chat.json")).expect("vectors");
+    let all: Vec<Vectors> = serde_json::from_str(include_str!("data/tokenizer/chat.json")).expect("vectors");
     for vectors in all {
-        let template =
-            ChatTemplate::new(&vectors.template, &vectors.special_tokens).expect("a template");
+        let template = ChatTemplate::new(&vectors.template, &vectors.special_tokens).expect("a template");
         for case in vectors.cases {
             let rendered = template.render(&case.messages, case.add_generation_prompt);
             let expected = match (case.text, case.refused) {
@@ -50,27 +45,17 @@ fn renders_as_python_does() {
 #[test]
 fn the_clock_is_not_read() {
     let insists = ChatTemplate::new("{{ strftime_now('%d %B %Y') }}", &[]).expect("a template");
-    assert!(matches!(
-        insists.render(&user("hi"), true),
-        Err(ChatError::Template(_))
-    ));
+    assert!(matches!(insists.render(&user("hi"), true), Err(ChatError::Template(_))));
     let date = Date::new(2024, 2, 29);
-    assert_eq!(
-        insists.render_on(date, &user("hi"), true).as_deref(),
-        Ok("29 February 2024")
-    );
+    assert_eq!(insists.render_on(date, &user("hi"), true).as_deref(), Ok("29 February 2024"));
     let time = ChatTemplate::new("{{ strftime_now('%H') }}", &[]).expect("a template");
-    assert!(matches!(
-        time.render_on(date, &user("hi"), true),
-        Err(ChatError::Template(_))
-    ));
+    assert!(matches!(time.render_on(date, &user("hi"), true), Err(ChatError::Template(_))));
     for (date, text) in [
         ((2026, 11, 22), "Sun 22 Nov 26"),
         ((2000, 1, 1), "Sat 01 Jan 00"),
         ((1999, 12, 31), "Fri 31 Dec 99"),
     ] {
-        let template =
-            ChatTemplate::new("{{ strftime_now('%a %d %b %y') }}", &[]).expect("a template");
+        let template = ChatTemplate::new("{{ strftime_now('%a %d %b %y') }}", &[]).expect("a template");
         let rendered = template.render_on(Date::new(date.0, date.1, date.2), &user("hi"), true);
         assert_eq!(rendered.as_deref(), Ok(text));
     }
@@ -105,9 +90,8 @@ fn hostile_templates_come_to_an_end() {
 #[test]
 fn a_long_conversation_is_within_the_limits() {
     let turns: Vec<Message> = (0..2000).flat_map(|_| user(&"word ".repeat(200))).collect();
-    let source = "{% for m in messages %}{{ '<' + m['role'] + '>' + m['content'] | trim + '\\n' }}{% endfor %}";
-    let text = ChatTemplate::new(source, &[])
-        .and_then(|t| t.render(&turns, false))
-        .expect("two megabytes");
+    let source =
+        "{% for m in messages %}{{ '<' + m['role'] + '>' + m['content'] | trim + '\\n' }}{% endfor %}";
+    let text = ChatTemplate::new(source, &[]).and_then(|t| t.render(&turns, false)).expect("two megabytes");
     assert!(text.len() > 1_900_000);
 }

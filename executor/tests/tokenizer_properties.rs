@@ -12,21 +12,12 @@ const CONTROL: [&str; 2] = ["<|start|>", "<|end|>"];
 fn byte_level(pre: &str) -> GgufVocabulary {
     let printable = |b: u32| matches!(b, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
     let replaced = (0..256).filter(|b| !printable(*b)).count() as u32;
-    let bytes = (0..256)
-        .filter(|b| printable(*b))
-        .chain(256..256 + replaced);
+    let bytes = (0..256).filter(|b| printable(*b)).chain(256..256 + replaced);
     let mut tokens: Vec<String> = bytes.filter_map(char::from_u32).map(String::from).collect();
     let mut merges = Vec::new();
-    for (left, right) in [
-        ("h", "e"),
-        ("l", "l"),
-        ("he", "ll"),
-        ("Ġ", "Ġ"),
-        ("Ġ", "a"),
-        ("ã", "ģ"),
-        ("1", "2"),
-        ("ðŁ", "ĺ"),
-    ] {
+    for (left, right) in
+        [("h", "e"), ("l", "l"), ("he", "ll"), ("Ġ", "Ġ"), ("Ġ", "a"), ("ã", "ģ"), ("1", "2"), ("ðŁ", "ĺ")]
+    {
         if tokens.iter().any(|t| t == left) {
             tokens.push(format!("{left}{right}"));
             merges.push(format!("{left} {right}"));
@@ -53,9 +44,7 @@ fn sentencepiece(add_space_prefix: bool) -> GgufVocabulary {
     let mut token_types = vec![kind::UNKNOWN, kind::CONTROL, kind::CONTROL];
     tokens.extend((0..256).map(|byte| format!("<0x{byte:02X}>")));
     token_types.extend([kind::BYTE; 256]);
-    let pieces = [
-        "▁", "a", "b", "ab", "▁a", "▁ab", "</", "s", ">", "s>", "é", "▁▁", "日", "本", "日本",
-    ];
+    let pieces = ["▁", "a", "b", "ab", "▁a", "▁ab", "</", "s", ">", "s>", "é", "▁▁", "日", "本", "日本"];
     tokens.extend(pieces.map(String::from));
     token_types.extend(pieces.map(|_| kind::NORMAL));
     let scores = (0..tokens.len()).map(|id| -(id as f32)).collect();
@@ -76,25 +65,14 @@ fn load(vocabulary: &GgufVocabulary) -> Tokenizer {
 }
 
 fn lossless() -> impl Iterator<Item = GgufVocabulary> {
-    let pres = [
-        "gpt-2",
-        "default",
-        "smollm",
-        "llama-bpe",
-        "smaug-bpe",
-        "tekken",
-    ];
-    pres.into_iter()
-        .map(byte_level)
-        .chain([true, false].map(sentencepiece))
+    let pres = ["gpt-2", "default", "smollm", "llama-bpe", "smaug-bpe", "tekken"];
+    pres.into_iter().map(byte_level).chain([true, false].map(sentencepiece))
 }
 
-static LOSSLESS: LazyLock<Vec<Tokenizer>> =
-    LazyLock::new(|| lossless().map(|v| load(&v)).collect());
+static LOSSLESS: LazyLock<Vec<Tokenizer>> = LazyLock::new(|| lossless().map(|v| load(&v)).collect());
 static LIBRARY: LazyLock<Vec<tokenizers::Tokenizer>> = LazyLock::new(|| {
     let json = lossless().map(|v| tokenizer_json(&v).expect("a sound vocabulary"));
-    json.map(|json| tokenizers::Tokenizer::from_bytes(json).expect("a sound tokenizer"))
-        .collect()
+    json.map(|json| tokenizers::Tokenizer::from_bytes(json).expect("a sound tokenizer")).collect()
 });
 
 /// Text in which the interesting things are likely.
@@ -222,13 +200,9 @@ proptest! {
 }
 
 static BROKEN: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    [
-        byte_level("llama-bpe"),
-        byte_level("smollm"),
-        sentencepiece(true),
-    ]
-    .map(|v| tokenizer_json(&v).expect("a sound vocabulary"))
-    .to_vec()
+    [byte_level("llama-bpe"), byte_level("smollm"), sentencepiece(true)]
+        .map(|v| tokenizer_json(&v).expect("a sound vocabulary"))
+        .to_vec()
 });
 
 fn use_anyhow(json: &[u8], text: &str) {
@@ -250,14 +224,10 @@ fn collect(value: &serde_json::Value, path: &mut String, paths: &mut Vec<String>
         path.truncate(length);
     };
     match value {
-        serde_json::Value::Array(items) => items
-            .iter()
-            .take(4)
-            .enumerate()
-            .for_each(|(i, v)| below(i.to_string(), v)),
-        serde_json::Value::Object(map) => {
-            map.iter().take(12).for_each(|(k, v)| below(k.clone(), v))
+        serde_json::Value::Array(items) => {
+            items.iter().take(4).enumerate().for_each(|(i, v)| below(i.to_string(), v))
         }
+        serde_json::Value::Object(map) => map.iter().take(12).for_each(|(k, v)| below(k.clone(), v)),
         _ => {}
     }
 }
@@ -270,13 +240,7 @@ fn vocabulary() -> impl Strategy<Value = GgufVocabulary> {
         Just(sentencepiece(true)),
         Just(sentencepiece(false))
     ];
-    let damage = (
-        any::<prop::sample::Index>(),
-        0..12,
-        any::<String>(),
-        any::<i32>(),
-        any::<f32>(),
-    );
+    let damage = (any::<prop::sample::Index>(), 0..12, any::<String>(), any::<i32>(), any::<f32>());
     (sound, prop::collection::vec(damage, 0..3)).prop_map(|(mut v, damages)| {
         for (at, what, text, number, score) in damages {
             let (token, typed) = (at.index(v.tokens.len()), at.index(v.token_types.len()));
@@ -285,9 +249,7 @@ fn vocabulary() -> impl Strategy<Value = GgufVocabulary> {
                 1 => v.token_types[typed] = number % 8,
                 2 => v.scores = vec![score; v.tokens.len()],
                 3 => v.merges.push(text),
-                4 => v
-                    .merges
-                    .push(format!("{} {}", v.tokens[token], v.tokens[0])),
+                4 => v.merges.push(format!("{} {}", v.tokens[token], v.tokens[0])),
                 5 => v.merges = vec![v.merges.concat(); 2],
                 6 => {
                     v.token_types.pop();
@@ -311,12 +273,7 @@ fn special_tokens_are_recognised_only_where_allowed() {
     let tokenizer = load(&byte_level("gpt-2"));
     let start = tokenizer.token_to_id(CONTROL[0]).expect("a token");
     assert_eq!(tokenizer.encode(CONTROL[0], true), Ok(vec![start]));
-    assert_eq!(
-        tokenizer
-            .encode(CONTROL[0], false)
-            .map(|ids| ids.contains(&start)),
-        Ok(false)
-    );
+    assert_eq!(tokenizer.encode(CONTROL[0], false).map(|ids| ids.contains(&start)), Ok(false));
     assert_eq!(tokenizer.decode(&[start]).as_deref(), Ok(""));
 }
 
@@ -330,10 +287,7 @@ fn tokens_that_frame_turns_are_special_whatever_the_file_says() {
     let tokenizer = load(&v);
     for id in [user_defined as u32, user_defined as u32 + 1] {
         let text = tokenizer.id_to_token(id).expect("a token");
-        assert_eq!(
-            tokenizer.encode(&text, false).map(|ids| ids.contains(&id)),
-            Ok(false)
-        );
+        assert_eq!(tokenizer.encode(&text, false).map(|ids| ids.contains(&id)), Ok(false));
         assert_eq!(tokenizer.encode(&text, true), Ok(vec![id]));
     }
 }
@@ -342,28 +296,14 @@ fn tokens_that_frame_turns_are_special_whatever_the_file_says() {
 fn the_beginning_is_marked_once() {
     let json = tokenizer_json(&byte_level("gpt-2")).expect("a sound vocabulary");
     let bos = load(&byte_level("gpt-2")).token_to_id(CONTROL[0]);
-    let options = TokenizerOptions {
-        add_bos: true,
-        bos,
-        ..TokenizerOptions::default()
-    };
+    let options = TokenizerOptions { add_bos: true, bos, ..TokenizerOptions::default() };
     let tokenizer = Tokenizer::from_json(&json, &options).expect("a sound tokenizer");
     assert_eq!(tokenizer.encode("", false), Ok(bos.into_iter().collect()));
     // A chat template writes the token itself.
-    assert_eq!(
-        tokenizer.encode(CONTROL[0], true),
-        Ok(bos.into_iter().collect())
-    );
-    let options = TokenizerOptions {
-        add_bos: true,
-        bos: Some(u32::MAX),
-        ..TokenizerOptions::default()
-    };
+    assert_eq!(tokenizer.encode(CONTROL[0], true), Ok(bos.into_iter().collect()));
+    let options = TokenizerOptions { add_bos: true, bos: Some(u32::MAX), ..TokenizerOptions::default() };
     Tokenizer::from_json(&json, &options).expect_err("no such token");
-    let options = TokenizerOptions {
-        special_tokens: vec!["<pad>".into()],
-        ..TokenizerOptions::default()
-    };
+    let options = TokenizerOptions { special_tokens: vec!["<pad>".into()], ..TokenizerOptions::default() };
     Tokenizer::from_json(&json, &options).expect_err("no such token");
 }
 

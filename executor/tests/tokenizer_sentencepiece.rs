@@ -29,11 +29,7 @@ fn ids_are_those_of_sentencepiece() {
     let models: Vec<Model> =
         serde_json::from_str(include_str!("data/tokenizer/sentencepiece.json")).expect("vectors");
     assert_eq!(models.len(), 2);
-    for Model {
-        vocabulary: v,
-        vectors: lines,
-    } in models
-    {
+    for Model { vocabulary: v, vectors: lines } in models {
         let json = tokenizer_json(&GgufVocabulary {
             model: v.model,
             tokens: v.tokens,
@@ -46,16 +42,10 @@ fn ids_are_those_of_sentencepiece() {
             ..GgufVocabulary::default()
         })
         .expect("a sound vocabulary");
-        let tokenizer =
-            Tokenizer::from_json(&json, &TokenizerOptions::default()).expect("a sound tokenizer");
+        let tokenizer = Tokenizer::from_json(&json, &TokenizerOptions::default()).expect("a sound tokenizer");
         let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
         let (wrong, count) = vectors::mismatches(&tokenizer, &lines.join("\n"));
         assert!(count > 400);
-        assert!(
-            wrong.is_empty(),
-            "{} of {count}\n{}",
-            wrong.len(),
-            vectors::listed(&wrong)
-        );
+        assert!(wrong.is_empty(), "{} of {count}\n{}", wrong.len(), vectors::listed(&wrong));
     }
 }

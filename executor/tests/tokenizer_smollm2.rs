@@ -12,10 +12,7 @@ use executor::tokenizer::{Tokenizer, TokenizerOptions};
 fn smollm2() -> (Vec<u8>, Tokenizer) {
     let source = gguf::open(&models::model_source("smollm2")).expect("the GGUF file opens");
     let tokenizer = Tokenizer::from_json(&source.tokenizer_json, &TokenizerOptions::default());
-    (
-        source.tokenizer_json,
-        tokenizer.expect("the tokenizer loads"),
-    )
+    (source.tokenizer_json, tokenizer.expect("the tokenizer loads"))
 }
 
 /// The vocabulary has no token for 21 of the 256 bytes (control characters, bytes of rare planes). Both
@@ -34,9 +31,7 @@ fn ids_are_those_of_llama_cpp() {
     let lines = include_str!("data/tokenizer/smollm2.jsonl");
     let (wrong, count) = vectors::mismatches(&tokenizer, lines);
     assert_eq!(count, 3200);
-    let text = |mismatch: &&vectors::Mismatch| {
-        !NEIGHBOURS_OF_DROPPED_BYTES.contains(&mismatch.text.as_str())
-    };
+    let text = |mismatch: &&vectors::Mismatch| !NEIGHBOURS_OF_DROPPED_BYTES.contains(&mismatch.text.as_str());
     let unexplained = vectors::listed(wrong.iter().filter(text));
     assert!(unexplained.is_empty(), "{unexplained}");
     for mismatch in wrong {

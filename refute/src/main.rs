@@ -1,48 +1,115 @@
-//! scratch
-use executor::engine::*;
-fn main() -> anyhow::Result<()> {
-    let a: Vec<String> = std::env::args().collect();
-    let t = std::time::Instant::now();
-    match a[1].as_str() {
-        "import" => {
-            let p = std::path::PathBuf::from(&a[2]);
-            let src = if p.is_dir() { executor::import::hf::open(&p)? } else { executor::import::gguf::open(&p)? };
-            let opt = executor::import::lower::Options { precision: if a[4]=="w16" {executor::import::weights::Precision::W16} else {executor::import::weights::Precision::W8}, kv_bits: a[5].parse()? };
-            executor::import::run::import_into(&src, opt, &|m| Ok(Box::new(executor::native::Native::new(&m, 2, None).unwrap())), std::path::Path::new(&a[3]), &mut |s| println!("{:?} {s}", t.elapsed()))?;
-        }
-        "gen" => {
-            let m = executor::model::Model::open(std::path::Path::new(&a[2]))?;
-            let tok = executor::tokenizer::Tokenizer::of_model(m.tokenizer_json()?, m.add_bos(), m.special_tokens())?;
-            println!("open {:?}", t.elapsed());
-            let mut e: Box<dyn Engine> = if a[3]=="ref" { Box::new(executor::reference::Reference::new(m.clone())) } else { Box::new(executor::native::Native::new(&m, a[3].parse()?, None)?) };
-            println!("ready {:?}", t.elapsed());
-            let prompt = tok.encode(&a[4], true)?;
-            let r = executor::generate::Request { prompt, sampling: executor::kernels::Sampling::GREEDY, max_tokens: a[5].parse()? };
-            let g = executor::generate::generate(e.as_mut(), &r, &mut |_| std::ops::ControlFlow::Continue(()))?;
-            println!("{:?} {}", g.output, tok.decode(&g.output)?);
-            println!("prefill {:?} for {}, decode {:?}: {} tok/s", g.prefill, r.prompt.len(), g.decode, (g.output.len()-1) as f64/g.decode.as_secs_f64());
-            let v = std::time::Instant::now();
-            println!("{:?} {:?}", executor::generate::verify(e.as_mut(), &r, &g.output)?, v.elapsed());
-        }
-        "bench" => {
-            let m = executor::model::Model::open(std::path::Path::new(&a[2]))?;
-            let mut e = executor::native::Native::new(&m, a[3].parse()?, None)?;
-            let n: u32 = a[4].parse()?;
-            let toks: Vec<u32> = (0..n).map(|i| (i * 7919 + 13) % 49000).collect();
-            for _ in 0..3 {
-            let s = e.open(executor::kernels::Sampling::GREEDY)?;
-            let t = std::time::Instant::now();
-            e.step(&[Feed { sequence: s, tokens: &toks, outputs_from: n - 1 }], None)?;
-            let p = t.elapsed().as_secs_f64();
-            let t = std::time::Instant::now();
-            let k = 64;
-            for i in 0..k { e.step(&[Feed { sequence: s, tokens: &[(i * 31) as u32], outputs_from: 0 }], None)?; }
-            println!("prefill {} tok/s ({:.1} ms), decode {:.1} tok/s", n as f64 / p, p*1e3, k as f64 / t.elapsed().as_secs_f64());
-            e.close(s);
-            }
-        }
-        _ => {}
+//! The one binary of Refute. Logic lives in the libraries; here are arguments, output and exit codes.
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | done, and what was checked is right |
+//! | 1 | what was checked is wrong |
+//! | 2 | bad input or usage |
+//! | 3 | a failure of Refute or of this machine |
+
+mod backend;
+mod command;
+mod console;
+mod failure;
+mod progress;
+mod prompt;
+mod result_file;
+mod sampling;
+mod session;
+mod stop_strings;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use command::{bench, check, embed, generate, import, info, run, verify};
+use console::Console;
+
+/// Exact inference that anybody can check.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 checked and wrong, 2 bad input or usage, 3 internal failure."
+)]
+struct Cli {
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Import, describe and check models
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Continue a prompt, token by token
+    Generate(generate::Arguments),
+    /// Check a result of `generate`: the whole output in one pass
+    Verify(verify::Arguments),
+    /// Run a model on inputs of a file and print its exact outputs
+    Run(run::Arguments),
+    /// Embed texts
+    Embed(embed::Arguments),
+    /// One measurement of speed on this machine
+    Bench(bench::Arguments),
+}
+
+#[derive(Subcommand)]
+enum ModelCommand {
+    /// Make an exact integer model from a GGUF file or a Hugging Face folder
+    Import(import::Arguments),
+    /// Say what a model is and where it comes from
+    Info(info::Arguments),
+    /// Compare a model with the float model that it was imported from
+    Check(check::Arguments),
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let console = Console::new(cli.json);
+    // A panic is a failure of ours: it becomes one message and an exit code like any other.
+    std::panic::set_hook(Box::new(|info| tracing::error!("{info}")));
+    let outcome = catch_unwind(AssertUnwindSafe(|| run_command(&cli.command, &console)));
+    match outcome {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) if failure::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Ok(Err(error)) => console.fail(&error.to_string(), failure::exit_code(&error)),
+        Err(panic) => console.fail(&failure::of_panic(panic.as_ref()), failure::INTERNAL),
     }
-    println!("{:?}", t.elapsed());
-    Ok(())
+}
+
+fn run_command(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Model(ModelCommand::Import(arguments)) => import::run(arguments, console),
+        Command::Model(ModelCommand::Info(arguments)) => info::run(arguments, console),
+        Command::Model(ModelCommand::Check(arguments)) => check::run(arguments, console),
+        Command::Generate(arguments) => generate::run(arguments, console),
+        Command::Verify(arguments) => verify::run(arguments, console),
+        Command::Run(arguments) => run::run(arguments, console),
+        Command::Embed(arguments) => embed::run(arguments, console),
+        Command::Bench(arguments) => bench::run(arguments, console),
+    }
+}
+
+/// Help and version go where clap sends them; what is wrong with the arguments is an error like any other.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let shown = error.print().is_ok();
+        return if shown { ExitCode::SUCCESS } else { ExitCode::from(failure::INTERNAL) };
+    }
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    let text = error.render().to_string();
+    let text = text.trim_end();
+    Console::new(json).fail(text.strip_prefix("error: ").unwrap_or(text), failure::BAD_INPUT)
 }

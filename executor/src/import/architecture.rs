@@ -50,8 +50,11 @@ impl Family<'_> {
         self.b.outputs_only();
         let h = self.rms_norm("final_norm", x, 1, None);
         let weights = if self.tensors.shape("head").is_some() { "head" } else { "embed" };
-        let mut logits =
-            self.b.push("logits", c.vocabulary, Operation::Linear { x: h, weights: weights.into(), bias: None });
+        let mut logits = self.b.push(
+            "logits",
+            c.vocabulary,
+            Operation::Linear { x: h, weights: weights.into(), bias: None },
+        );
         if let Some(cap) = c.logit_softcap {
             logits = self.b.push("logits_capped", c.vocabulary, Operation::SoftCap { x: logits, cap });
         }
@@ -65,12 +68,8 @@ impl Family<'_> {
         let embed = |table: &str, index, plus| Operation::Embed { table: table.into(), index, plus };
         let words = self.b.push_as("embed", c.width, sum, embed("embed", Index::Token, None));
         let types = Some("type_embed".to_owned());
-        let places = self.b.push_as(
-            "position_embed",
-            c.width,
-            sum,
-            embed("position_embed", Index::Position, types),
-        );
+        let places =
+            self.b.push_as("position_embed", c.width, sum, embed("position_embed", Index::Position, types));
         let x = self.b.push_as("embed_sum", c.width, sum, Operation::Add { a: words, b: places });
         let mut x = self.layer_norm("embed_norm", x);
         for i in 0..c.layers.len() {
@@ -168,8 +167,12 @@ impl Family<'_> {
 
     fn layer_norm(&mut self, name: &str, x: StepId) -> StepId {
         let width = self.b.width_of(x);
-        let norm =
-            Operation::LayerNorm { x, gain: name.into(), bias: format!("{name}_bias"), eps: self.config.norm_eps };
+        let norm = Operation::LayerNorm {
+            x,
+            gain: name.into(),
+            bias: format!("{name}_bias"),
+            eps: self.config.norm_eps,
+        };
         self.b.push(name, width, norm)
     }
 }

@@ -7,7 +7,7 @@ use crate::program::{ConstantId, Node, NodeId, Output};
 const BLOCK: u32 = 256;
 
 /// Appends the nodes that turn `logits` of `fraction` fractional bits into a token; `exp2` is the table of weights.
-pub(super) fn sampling(nodes: &mut Vec<Node>, logits: NodeId, fraction: i32, exp2: ConstantId) -> Output {
+pub(crate) fn sampling(nodes: &mut Vec<Node>, logits: NodeId, fraction: i32, exp2: ConstantId) -> Output {
     let mut push = |op: Op, range: Range, inputs: &[NodeId], constants: &[ConstantId]| {
         nodes.push(Node { op, range, inputs: inputs.to_vec(), constants: constants.to_vec() });
         NodeId(nodes.len() as u32 - 1)

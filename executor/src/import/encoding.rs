@@ -51,20 +51,8 @@ impl Encoding {
     pub(crate) fn decode(self, bytes: &[u8], out: &mut Vec<f32>) {
         match self {
             Self::F32 => out.extend(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
-            Self::F16 => out.extend(
-                bytes
-                    .as_chunks()
-                    .0
-                    .iter()
-                    .map(|b| f16::from_le_bytes(*b).to_f32()),
-            ),
-            Self::BF16 => out.extend(
-                bytes
-                    .as_chunks()
-                    .0
-                    .iter()
-                    .map(|b| bf16::from_le_bytes(*b).to_f32()),
-            ),
+            Self::F16 => out.extend(bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32())),
+            Self::BF16 => out.extend(bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32())),
             Self::Q4_0 => blocks(bytes, out, dequant::q4_0),
             Self::Q4_1 => blocks(bytes, out, dequant::q4_1),
             Self::Q5_0 => blocks(bytes, out, dequant::q5_0),
@@ -93,58 +81,22 @@ mod tests {
 
     /// Vectors from the reference decoder, see `generate.py` beside them.
     const VECTORS: [(Encoding, &str); 11] = [
-        (
-            Encoding::F32,
-            include_str!("../../tests/data/dequant/f32.json"),
-        ),
-        (
-            Encoding::F16,
-            include_str!("../../tests/data/dequant/f16.json"),
-        ),
-        (
-            Encoding::BF16,
-            include_str!("../../tests/data/dequant/bf16.json"),
-        ),
-        (
-            Encoding::Q4_0,
-            include_str!("../../tests/data/dequant/q4_0.json"),
-        ),
-        (
-            Encoding::Q4_1,
-            include_str!("../../tests/data/dequant/q4_1.json"),
-        ),
-        (
-            Encoding::Q5_0,
-            include_str!("../../tests/data/dequant/q5_0.json"),
-        ),
-        (
-            Encoding::Q5_1,
-            include_str!("../../tests/data/dequant/q5_1.json"),
-        ),
-        (
-            Encoding::Q8_0,
-            include_str!("../../tests/data/dequant/q8_0.json"),
-        ),
-        (
-            Encoding::Q4_K,
-            include_str!("../../tests/data/dequant/q4_k.json"),
-        ),
-        (
-            Encoding::Q5_K,
-            include_str!("../../tests/data/dequant/q5_k.json"),
-        ),
-        (
-            Encoding::Q6_K,
-            include_str!("../../tests/data/dequant/q6_k.json"),
-        ),
+        (Encoding::F32, include_str!("../../tests/data/dequant/f32.json")),
+        (Encoding::F16, include_str!("../../tests/data/dequant/f16.json")),
+        (Encoding::BF16, include_str!("../../tests/data/dequant/bf16.json")),
+        (Encoding::Q4_0, include_str!("../../tests/data/dequant/q4_0.json")),
+        (Encoding::Q4_1, include_str!("../../tests/data/dequant/q4_1.json")),
+        (Encoding::Q5_0, include_str!("../../tests/data/dequant/q5_0.json")),
+        (Encoding::Q5_1, include_str!("../../tests/data/dequant/q5_1.json")),
+        (Encoding::Q8_0, include_str!("../../tests/data/dequant/q8_0.json")),
+        (Encoding::Q4_K, include_str!("../../tests/data/dequant/q4_k.json")),
+        (Encoding::Q5_K, include_str!("../../tests/data/dequant/q5_k.json")),
+        (Encoding::Q6_K, include_str!("../../tests/data/dequant/q6_k.json")),
     ];
 
     fn bytes(vector: &serde_json::Value, key: &str) -> Vec<u8> {
         let digits = vector[key].as_str().unwrap();
-        (0..digits.len())
-            .step_by(2)
-            .map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap())
-            .collect()
+        (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap()).collect()
     }
 
     #[test]
@@ -155,10 +107,7 @@ mod tests {
             let mut decoded = Vec::new();
             encoding.decode(&bytes(&vector, "stored"), &mut decoded);
             let decoded: Vec<u8> = decoded.iter().flat_map(|x| x.to_le_bytes()).collect();
-            assert!(
-                !decoded.is_empty() && decoded == bytes(&vector, "f32"),
-                "{encoding:?}"
-            );
+            assert!(!decoded.is_empty() && decoded == bytes(&vector, "f32"), "{encoding:?}");
         }
     }
 

@@ -14,27 +14,18 @@ pub(crate) type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// The error for a file that breaks its own format.
 pub(crate) fn malformed(path: &Path, reason: impl Into<String>) -> ImportError {
-    ImportError::Malformed {
-        path: path.to_path_buf(),
-        reason: reason.into(),
-    }
+    ImportError::Malformed { path: path.to_path_buf(), reason: reason.into() }
 }
 
 fn io(path: &Path, source: std::io::Error) -> ImportError {
-    ImportError::Io {
-        path: path.to_path_buf(),
-        source,
-    }
+    ImportError::Io { path: path.to_path_buf(), source }
 }
 
 /// Opens a regular file and says how long it is. A pipe or device is refused: opening it could wait for ever.
 fn open_regular(path: &Path) -> Result<(File, u64), ImportError> {
     let about = std::fs::metadata(path).map_err(|source| io(path, source))?;
     if !about.is_file() {
-        return Err(malformed(
-            path,
-            "it is not a regular file; name the file itself",
-        ));
+        return Err(malformed(path, "it is not a regular file; name the file itself"));
     }
     let file = File::open(path).map_err(|source| io(path, source))?;
     Ok((file, about.len()))
@@ -56,20 +47,12 @@ pub(crate) fn map(path: &Path) -> Result<Bytes, ImportError> {
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ImportError> {
     let (file, length) = open_regular(path)?;
     if length > limit {
-        return Err(malformed(
-            path,
-            format!("it has {length} bytes; at most {limit} are accepted"),
-        ));
+        return Err(malformed(path, format!("it has {length} bytes; at most {limit} are accepted")));
     }
     let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| io(path, source))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|source| io(path, source))?;
     if u64::try_from(bytes.len()).is_ok_and(|n| n > limit) {
-        return Err(malformed(
-            path,
-            format!("it grew past {limit} bytes while it was read"),
-        ));
+        return Err(malformed(path, format!("it grew past {limit} bytes while it was read")));
     }
     Ok(bytes)
 }

@@ -209,7 +209,13 @@ impl Builder {
         format: FormatId,
         operation: Operation,
     ) -> StepId {
-        self.steps.push(Step { name: name.into(), operation, width, format, outputs_only: self.outputs_only });
+        self.steps.push(Step {
+            name: name.into(),
+            operation,
+            width,
+            format,
+            outputs_only: self.outputs_only,
+        });
         StepId(self.steps.len() - 1)
     }
 

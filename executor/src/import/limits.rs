@@ -41,9 +41,7 @@ pub(crate) fn check(config: &ModelConfig) -> Result<(), ImportError> {
         let rotated = 2 * rope.frequencies.len();
         if rotated == 0 || rotated > config.head_dim {
             let head_dim = config.head_dim;
-            return unsupported(format!(
-                "rotary embedding of {rotated} dimensions on heads of {head_dim}"
-            ));
+            return unsupported(format!("rotary embedding of {rotated} dimensions on heads of {head_dim}"));
         }
         let frequencies = rope.frequencies.iter().all(|f| (0.0..=1024.0).contains(f));
         let magnitude = rope.magnitude > 0.0 && rope.magnitude <= 64.0;
@@ -80,24 +78,18 @@ fn sizes(config: &ModelConfig) -> Result<(), ImportError> {
 fn scalars(config: &ModelConfig) -> Result<(), ImportError> {
     let positive = |what: &str, value: f64, most: f64| match value > 0.0 && value <= most {
         true => Ok(()),
-        false => unsupported(format!(
-            "a {what} of {value}; it must be above 0 and at most {most}"
-        )),
+        false => unsupported(format!("a {what} of {value}; it must be above 0 and at most {most}")),
     };
     positive("norm epsilon", config.norm_eps, 1.0)?;
     positive("attention scale", config.attention_scale, 1024.0)?;
     positive("embedding scale", config.embed_scale, 65_536.0)?;
-    config
-        .logit_softcap
-        .map_or(Ok(()), |cap| positive("logit cap", cap, 1e9))
+    config.logit_softcap.map_or(Ok(()), |cap| positive("logit cap", cap, 1e9))
 }
 
 fn range(what: &str, value: usize, most: usize) -> Result<(), ImportError> {
     match (1..=most).contains(&value) {
         true => Ok(()),
-        false => unsupported(format!(
-            "a model with {what} = {value}; 1 to {most} are accepted"
-        )),
+        false => unsupported(format!("a model with {what} = {value}; 1 to {most} are accepted")),
     }
 }
 

@@ -207,8 +207,13 @@ impl Lowering<'_> {
             Precision::W8 => ElementType::I8,
             Precision::W16 => ElementType::I16,
         };
-        let info =
-            ConstantInfo { element, rows: m.rows as u32, columns: m.columns as u32, low: -limit, high: limit };
+        let info = ConstantInfo {
+            element,
+            rows: m.rows as u32,
+            columns: m.columns as u32,
+            low: -limit,
+            high: limit,
+        };
         let id = self.constant(BuiltConstant { info, layout: Layout::Panels, bytes: m.panels });
         self.shared.insert(name.into(), id);
         let multipliers: Vec<i64> = m.multipliers.into_iter().map(i64::from).collect();
@@ -316,7 +321,9 @@ impl Lowering<'_> {
                 self.push(op, range, &[self.value(*x)], &[table])
             }
             Operation::Add { a, b } => self.push(Op::Add {}, range, &[self.value(*a), self.value(*b)], &[]),
-            Operation::Scale { x, factor } => self.scaled(self.value(*x), range, *factor, self.fraction(*x) - f)?,
+            Operation::Scale { x, factor } => {
+                self.scaled(self.value(*x), range, *factor, self.fraction(*x) - f)?
+            }
             Operation::SoftCap { x, cap } => {
                 let inner = self.scaled(self.value(*x), range, 1.0 / cap, self.fraction(*x) - SCORE_BITS)?;
                 let tanh = self.shared("tanh", || built(ElementType::I32, 4096, &tables::tanh()));

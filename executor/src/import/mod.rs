@@ -4,7 +4,7 @@
 //! one set of names, the tokenizer. What comes after a reader does not know which one it was.
 
 pub mod architecture;
-mod chain;
+pub(crate) mod chain;
 pub mod error;
 pub mod gguf;
 pub mod graph;

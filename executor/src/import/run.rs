@@ -32,6 +32,7 @@ pub fn import(
     engine: EngineFactory<'_>,
     progress: Progress<'_>,
 ) -> Result<Vec<u8>, ImportError> {
+    supported(source)?;
     let graph = architecture::graph(&source.config, source.tensors.as_ref());
     progress("quantising weights for the pilot run");
     let fractions = vec![pilot::PILOT_FRACTION; graph.formats.len()];
@@ -64,6 +65,18 @@ pub fn import_into(
     fs::write(&partial, bytes).map_err(io)?;
     fs::rename(&partial, &path).map_err(io)?;
     Ok(path)
+}
+
+/// What a reader can describe but a program cannot express.
+fn supported(source: &SourceModel) -> Result<(), ImportError> {
+    let c = &source.config;
+    let partial =
+        |rope: &super::source::Rope| rope.magnitude != 1.0 && 2 * rope.frequencies.len() != c.head_dim;
+    if c.ropes.iter().any(partial) {
+        // The magnitude is folded into the attention's scale, which an unrotated part must not see.
+        return Err(ImportError::Unsupported("YaRN with a partly rotated head".into()));
+    }
+    Ok(())
 }
 
 fn build(
@@ -150,7 +163,8 @@ fn pilot_tokens(source: &SourceModel) -> Result<Vec<u32>, ImportError> {
             let template = ChatTemplate::new(template, &source.special_tokens)
                 .map_err(|e| refused("chat template", &e))?;
             let message = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
-            let talk = [message("user", "Why is the sky blue?"), message("assistant", "Blue light scatters most.")];
+            let talk =
+                [message("user", "Why is the sky blue?"), message("assistant", "Blue light scatters most.")];
             // A template may insist on another order of roles: the text alone will do then.
             if let Ok(text) = template.render(&talk, true) {
                 tokens.extend(encode(&text, true)?);

@@ -24,10 +24,7 @@ pub(crate) struct Found {
 
 /// Two tensors that share bytes of a file, if there are any.
 pub(crate) fn overlap(tensors: &BTreeMap<String, Found>) -> Option<(&str, &str)> {
-    let mut placed: Vec<_> = tensors
-        .iter()
-        .filter(|(_, found)| !found.bytes.is_empty())
-        .collect();
+    let mut placed: Vec<_> = tensors.iter().filter(|(_, found)| !found.bytes.is_empty()).collect();
     placed.sort_by_key(|(_, found)| found.bytes.start);
     let mut pairs = placed.iter().zip(placed.iter().skip(1));
     let ((name, _), (other, _)) =
@@ -69,13 +66,7 @@ pub(crate) struct Assembly {
 impl Assembly {
     /// Begins with everything that the files list.
     pub(crate) fn new(files: Vec<Bytes>, found: BTreeMap<String, Found>) -> Self {
-        Self {
-            found,
-            store: Store {
-                files,
-                entries: HashMap::new(),
-            },
-        }
+        Self { found, store: Store { files, entries: HashMap::new() } }
     }
 
     /// Is there (still) a tensor of this name in the files.
@@ -104,10 +95,7 @@ impl Assembly {
         if found.shape != shape {
             return Err(ImportError::Refused {
                 node: source.to_string(),
-                reason: format!(
-                    "its shape is {:?}, the configuration asks for {shape:?}",
-                    found.shape
-                ),
+                reason: format!("its shape is {:?}, the configuration asks for {shape:?}", found.shape),
             });
         }
         let encoding = found.encoding.map_err(|kind| {
@@ -115,13 +103,7 @@ impl Assembly {
                 "tensor {source} is stored as {kind}; convert it to BF16, F16 or F32"
             ))
         })?;
-        let entry = Entry {
-            file: found.file,
-            bytes: found.bytes,
-            encoding,
-            shape: found.shape,
-            layout,
-        };
+        let entry = Entry { file: found.file, bytes: found.bytes, encoding, shape: found.shape, layout };
         self.store.entries.insert(name.to_string(), entry);
         Ok(())
     }
@@ -147,15 +129,11 @@ impl Assembly {
 
     /// Leaves out `source` if its stored bytes are those of `name`, taken before (a tied head saved twice).
     pub(crate) fn ignore_copy(&mut self, source: &str, name: &str) {
-        let (Some(found), Some(entry)) = (self.found.get(source), self.store.entries.get(name))
-        else {
+        let (Some(found), Some(entry)) = (self.found.get(source), self.store.entries.get(name)) else {
             return;
         };
         let stored = |file: usize, bytes: &Range<usize>| {
-            self.store
-                .files
-                .get(file)
-                .and_then(|file| (**file).as_ref().get(bytes.clone()))
+            self.store.files.get(file).and_then(|file| (**file).as_ref().get(bytes.clone()))
         };
         let same = found.shape == entry.shape
             && found.encoding == Ok(entry.encoding)
@@ -166,11 +144,7 @@ impl Assembly {
     }
 
     /// Takes a one-dimensional tensor out of the files as numbers.
-    pub(crate) fn take_values(
-        &mut self,
-        source: &str,
-        length: usize,
-    ) -> Result<Vec<f32>, ImportError> {
+    pub(crate) fn take_values(&mut self, source: &str, length: usize) -> Result<Vec<f32>, ImportError> {
         self.take(source, source, &[length], Layout::AsStored)?;
         let mut out = Vec::new();
         self.store.rows(source, 0..1, &mut out)?;
@@ -204,18 +178,12 @@ impl Tensors for Store {
             }
             match new.iter().position(|x| !x.is_finite()) {
                 None => Ok(()),
-                Some(at) => Err(format!(
-                    "value {at} of the rows read is {}; the file is damaged",
-                    new[at]
-                )),
+                Some(at) => Err(format!("value {at} of the rows read is {}; the file is damaged", new[at])),
             }
         });
         result.map_err(|reason| {
             out.truncate(begin);
-            ImportError::Refused {
-                node: name.to_string(),
-                reason,
-            }
+            ImportError::Refused { node: name.to_string(), reason }
         })
     }
 }
@@ -224,10 +192,7 @@ impl Store {
     fn decode(&self, name: &str, rows: Range<usize>, out: &mut Vec<f32>) -> Result<Layout, String> {
         let entry = self.entries.get(name).ok_or("there is no such tensor")?;
         let file = self.files.get(entry.file).ok_or("its file is not open")?;
-        let stored = (**file)
-            .as_ref()
-            .get(entry.bytes.clone())
-            .ok_or("it lies outside its file")?;
+        let stored = (**file).as_ref().get(entry.bytes.clone()).ok_or("it lies outside its file")?;
         let (count, numbers) = match entry.shape.as_slice() {
             [numbers] => (1, *numbers),
             [count, numbers] => (*count, *numbers),
@@ -236,36 +201,24 @@ impl Store {
         if rows.start > rows.end || rows.end > count {
             return Err(format!("rows {rows:?} of {count} were asked for"));
         }
-        let row_bytes = entry
-            .encoding
-            .row_bytes(numbers)
-            .ok_or("its rows are no whole blocks")?;
-        let row = |r: usize| {
-            stored
-                .get(r * row_bytes..(r + 1) * row_bytes)
-                .ok_or("it is cut short")
-        };
+        let row_bytes = entry.encoding.row_bytes(numbers).ok_or("its rows are no whole blocks")?;
+        let row = |r: usize| stored.get(r * row_bytes..(r + 1) * row_bytes).ok_or("it is cut short");
         out.reserve(rows.len() * numbers);
         match (entry.layout, entry.shape.len()) {
             (Layout::Interleaved { head_dim, rotated }, 1) => {
                 let mut interleaved = Vec::with_capacity(numbers);
                 entry.encoding.decode(row(0)?, &mut interleaved);
                 let whole = if rows.is_empty() { 0 } else { numbers };
-                out.extend(
-                    (0..whole).filter_map(|r| interleaved.get(stored_row(r, head_dim, rotated))),
-                );
+                out.extend((0..whole).filter_map(|r| interleaved.get(stored_row(r, head_dim, rotated))));
             }
             (Layout::Interleaved { head_dim, rotated }, _) => {
                 for r in rows {
-                    entry
-                        .encoding
-                        .decode(row(stored_row(r, head_dim, rotated))?, out);
+                    entry.encoding.decode(row(stored_row(r, head_dim, rotated))?, out);
                 }
             }
             _ => {
-                let run = stored
-                    .get(rows.start * row_bytes..rows.end * row_bytes)
-                    .ok_or("it is cut short")?;
+                let run =
+                    stored.get(rows.start * row_bytes..rows.end * row_bytes).ok_or("it is cut short")?;
                 entry.encoding.decode(run, out);
             }
         }
@@ -293,14 +246,9 @@ mod tests {
 
     fn one(values: &[f32], shape: &[usize], layout: Layout) -> Store {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let found = Found {
-            file: 0,
-            bytes: 0..bytes.len(),
-            encoding: Ok(Encoding::F32),
-            shape: shape.to_vec(),
-        };
-        let mut assembly =
-            Assembly::new(vec![Arc::new(bytes)], BTreeMap::from([("t".into(), found)]));
+        let found =
+            Found { file: 0, bytes: 0..bytes.len(), encoding: Ok(Encoding::F32), shape: shape.to_vec() };
+        let mut assembly = Assembly::new(vec![Arc::new(bytes)], BTreeMap::from([("t".into(), found)]));
         assembly.take("t", "t", shape, layout).unwrap();
         assembly.finish().unwrap()
     }
@@ -313,10 +261,7 @@ mod tests {
     #[test]
     fn interleaved_pairs_come_out_as_halves() {
         // Two heads of 6 rows, 4 of them rotated: pairs (0, 1) and (2, 3), then 4 and 5 as they are.
-        let layout = Layout::Interleaved {
-            head_dim: 6,
-            rotated: 4,
-        };
+        let layout = Layout::Interleaved { head_dim: 6, rotated: 4 };
         let values: Vec<f32> = (0..12u8).map(f32::from).collect();
         let expected = [0.0, 2.0, 1.0, 3.0, 4.0, 5.0, 6.0, 8.0, 7.0, 9.0, 10.0, 11.0];
         let matrix = one(&values, &[12, 1], layout);
@@ -329,10 +274,7 @@ mod tests {
     fn what_is_no_number_is_refused_by_name() {
         let store = one(&[1.0, f32::NAN], &[2], Layout::AsStored);
         let error = read(&store, 0..1).unwrap_err().to_string();
-        assert!(
-            error.contains("refused at t") && error.contains("NaN"),
-            "{error}"
-        );
+        assert!(error.contains("refused at t") && error.contains("NaN"), "{error}");
         assert!(read(&one(&[1.0, f32::INFINITY], &[2], Layout::AddOne), 0..1).is_err());
     }
 
@@ -345,16 +287,8 @@ mod tests {
 
     #[test]
     fn a_tensor_left_over_is_refused() {
-        let found = Found {
-            file: 0,
-            bytes: 0..4,
-            encoding: Ok(Encoding::F32),
-            shape: vec![1],
-        };
-        let assembly = Assembly::new(
-            vec![Arc::new(vec![0u8; 4])],
-            BTreeMap::from([("odd".into(), found)]),
-        );
+        let found = Found { file: 0, bytes: 0..4, encoding: Ok(Encoding::F32), shape: vec![1] };
+        let assembly = Assembly::new(vec![Arc::new(vec![0u8; 4])], BTreeMap::from([("odd".into(), found)]));
         let error = assembly.finish().err().unwrap().to_string();
         assert!(error.contains("odd"), "{error}");
     }

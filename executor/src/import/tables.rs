@@ -37,9 +37,7 @@ pub(super) fn tanh() -> Vec<i64> {
 
 /// round((2^31 - 1) * 2^(-i / 4096)) for i in 0 .. 4096.
 pub(super) fn exp2() -> Vec<i64> {
-    (0..4096)
-        .map(|i| libm::round(f64::from(i32::MAX) * libm::exp2(-f64::from(i) / 4096.0)) as i64)
-        .collect()
+    (0..4096).map(|i| libm::round(f64::from(i32::MAX) * libm::exp2(-f64::from(i) / 4096.0)) as i64).collect()
 }
 
 /// One level of a rotary table: for `rows` multiples of `stride` positions the cosines, then the sines.

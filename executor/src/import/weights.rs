@@ -94,8 +94,9 @@ pub fn quantise(
         tensors.rows(name, range.clone(), &mut block)?;
         for (n, row) in range.zip(block.chunks_exact(columns)) {
             let most = row.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-            let (multiplier, shift) = scale(most.into(), precision.limit(), shift_max)
-                .ok_or_else(|| refused(name, format!("row {n} reaches {most}, too large for a fixed-point scale")))?;
+            let (multiplier, shift) = scale(most.into(), precision.limit(), shift_max).ok_or_else(|| {
+                refused(name, format!("row {n} reaches {most}, too large for a fixed-point scale"))
+            })?;
             let step = libm::scalbn(f64::from(multiplier), -i32::from(shift));
             let limit = f64::from(precision.limit());
             for (k, w) in row.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! A constant's values, wherever and however they are stored.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::numerics::{Exact, OutOfDomain};
 use crate::program::{ConstantInfo, ElementType};
@@ -30,7 +31,8 @@ const GONE: OutOfDomain = OutOfDomain("constant");
 pub fn panel_offset(row: usize, column: usize, columns: usize, digits: usize, digit: usize) -> Option<usize> {
     let (panel, half, lane) = (row >> 5, (row >> 4) & 1, row & 15);
     let quads = columns.div_ceil(4);
-    let group = panel.checked_mul(quads)?.checked_add(column >> 2)?.checked_mul(digits)?.checked_add(digit)?;
+    let group =
+        panel.checked_mul(quads)?.checked_add(column >> 2)?.checked_mul(digits)?.checked_add(digit)?;
     group.checked_mul(128)?.checked_add((half << 6) | (lane << 2) | (column & 3))
 }
 
@@ -75,7 +77,8 @@ impl Constant<'_> {
         match self.data {
             ConstantData::Rows(bytes) => {
                 let size = self.info.element.size();
-                let start = r.checked_mul(columns).and_then(|x| x.checked_add(c)).and_then(|x| x.checked_mul(size));
+                let start =
+                    r.checked_mul(columns).and_then(|x| x.checked_add(c)).and_then(|x| x.checked_mul(size));
                 let start = start.ok_or(GONE)?;
                 let end = start.checked_add(size).ok_or(GONE)?;
                 let bytes = bytes.get(start..end).ok_or(GONE)?;
@@ -98,13 +101,26 @@ impl Constant<'_> {
                 match digits {
                     1 => Ok(high),
                     // 256 high + low, both signed bytes.
-                    _ => high
-                        .checked_mul(256)
-                        .and_then(|h| h.checked_add(digit(1)?))
-                        .ok_or(GONE),
+                    _ => high.checked_mul(256).and_then(|h| h.checked_add(digit(1)?)).ok_or(GONE),
                 }
             }
         }
+    }
+
+    /// Are the bytes of panels that no element has all zero: they are not part of the id.
+    pub fn is_padded_with_zeros(&self) -> bool {
+        let ConstantData::Panels(bytes) = self.data else { return true };
+        let (rows, columns) = (self.info.rows as usize, self.info.columns as usize);
+        let digits = self.info.element.size();
+        let zero = |r, c, d| {
+            let at = panel_offset(r, c, columns, digits, d);
+            at.and_then(|at| bytes.get(at)) == Some(&0)
+        };
+        let all = |rs: Range<usize>, cs: Range<usize>| {
+            rs.into_iter().all(|r| cs.clone().all(|c| (0..digits).all(|d| zero(r, c, d))))
+        };
+        let (padded_rows, padded_columns) = (rows.next_multiple_of(32), columns.next_multiple_of(4));
+        all(0..rows, columns..padded_columns) && all(rows..padded_rows, 0..padded_columns)
     }
 
     /// Does every element lie in the declared range.

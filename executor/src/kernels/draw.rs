@@ -1,6 +1,6 @@
-//! u = uint256(keccak256(seed, uint256(position))) mod mass, mass the last cumulative sum.
+//! u = uint256(keccak256(seed, uint256(position))) mod max(mass, 1), mass the last cumulative sum.
 
-use bisection::{Hasher, Hash};
+use bisection::{Hash, Hasher};
 
 use super::operands::Operands;
 use crate::numerics::{Exact, OutOfDomain};
@@ -26,5 +26,5 @@ pub(crate) fn draw_below(seed: &[u8; 32], position: u32, mass: i64) -> Exact<i64
 
 pub(super) fn draw(x: &Operands<'_>) -> Exact<Vec<i64>> {
     let mass = *x.row(0)?.last().ok_or(OutOfDomain("draw"))?;
-    Ok(vec![draw_below(&x.sampling.seed, x.position, mass)?])
+    Ok(vec![draw_below(&x.sampling.seed, x.position, mass.max(1))?])
 }

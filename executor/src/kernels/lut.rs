@@ -14,5 +14,8 @@ pub(super) fn table_value(table: &Constant<'_>, v: i64, in_shift: i32) -> Exact<
 
 pub(super) fn lut(x: &Operands<'_>, in_shift: i32, shift: i32) -> Exact<Vec<i64>> {
     let table = x.constant(0)?;
-    x.row(0)?.iter().map(|v| Ok(sat32(round_shift(table_value(table, *v, in_shift)?, shift)?).into())).collect()
+    x.row(0)?
+        .iter()
+        .map(|v| Ok(sat32(round_shift(table_value(table, *v, in_shift)?, shift)?).into()))
+        .collect()
 }

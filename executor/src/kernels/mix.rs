@@ -21,7 +21,8 @@ pub(super) fn mix(x: &Operands<'_>, heads: u32, kv_heads: u32, shift: i32) -> Ex
             let mut acc = 0_i64;
             for ((w, v), e) in weights.iter().zip(values).zip(exponents) {
                 let aligned = *w >> difference(top, at(e, g)?)?.clamp(0, 31);
-                let term = aligned.checked_mul(at(head(v, g, kv_heads as usize)?, j)?).ok_or(OutOfDomain("mix"))?;
+                let term =
+                    aligned.checked_mul(at(head(v, g, kv_heads as usize)?, j)?).ok_or(OutOfDomain("mix"))?;
                 acc = acc.checked_add(term).ok_or(OutOfDomain("mix"))?;
             }
             out.push(sat32(round_shift(mean(acc, total)?, s)?).into());

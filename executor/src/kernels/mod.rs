@@ -75,7 +75,9 @@ pub fn apply(op: &Op, x: &Operands<'_>) -> Exact<Vec<i64>> {
         Op::Glu { in_shift, shift } => glu::glu(x, in_shift, shift),
         Op::Rope { head_dim } => rope::rope(x, head_dim),
         Op::Hadamard { block, shift } => hadamard::hadamard(x, block, shift),
-        Op::Score { heads, kv_heads, multiplier, shift, .. } => score::score(x, heads, kv_heads, multiplier, shift),
+        Op::Score { heads, kv_heads, multiplier, shift, .. } => {
+            score::score(x, heads, kv_heads, multiplier, shift)
+        }
         Op::RowMax {} => rowmax::rowmax(x),
         Op::Exp2W {} => exp2w::exp2w(x),
         Op::WSum {} => wsum::wsum(x),

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::attention_plain::Head;
+use super::attention::HeadCache;
 use super::isa::Isa;
 use super::loaded::{Angles, Constants};
 use super::plan::{Kind, Plan, Shape};
 use super::run::{Block, Row, Scratch};
-use super::{PackedBuffer, Team};
+use super::{PackedBuffer, Team, self_test};
 use crate::engine::{Emission, Engine, EngineError, Feed, SequenceId, Tap, check_feed};
 use crate::kernels::Sampling;
 use crate::model::Model;
@@ -24,8 +24,10 @@ pub(super) const OUTPUT_ROWS: usize = 32;
 pub(super) struct Sequence {
     pub(super) sampling: Sampling,
     pub(super) length: usize,
+    /// Positions that the caches have room for.
+    room: usize,
     /// Keys and values: for each attention its heads.
-    pub(super) caches: Vec<Vec<Head>>,
+    pub(super) caches: Vec<Vec<HeadCache>>,
 }
 
 /// A buffer with a row for each position of a block.
@@ -56,6 +58,7 @@ impl Native {
     /// on extreme values first.
     pub fn new(model: &Model, threads: usize, isa: Option<Isa>) -> Result<Self, EngineError> {
         let isa = isa.unwrap_or_else(Isa::detect);
+        self_test(isa).map_err(|e| EngineError::Backend(e.to_string()))?;
         let team = Team::new(threads)
             .map_err(|e| EngineError::Backend(format!("threads cannot be started ({e}): use fewer")))?;
         let plan = Arc::new(Plan::new(model)?);
@@ -104,13 +107,16 @@ impl Native {
 
     /// Room in the caches and angles for the fed positions.
     fn grow(&mut self, feeds: &[Feed<'_>]) -> Result<(), EngineError> {
+        let context = self.program().interface.context as usize;
         let mut longest = 0;
         for feed in feeds {
             let Some(sequence) = self.sequences.get_mut(&feed.sequence.0) else { continue };
             let length = sequence.length + feed.tokens.len();
             longest = longest.max(length);
-            for head in sequence.caches.iter_mut().flatten() {
-                head.reserve(length);
+            if length > sequence.room {
+                // Grows by half, so that a long generation copies its caches a few times only.
+                sequence.room = length.max(sequence.room * 3 / 2).min(context);
+                sequence.caches.iter_mut().flatten().for_each(|head| head.reserve(sequence.room));
             }
         }
         for (angles, pair) in self.angles.iter_mut().zip(&self.constants.ropes) {
@@ -142,9 +148,11 @@ impl Engine for Native {
         if !sampling.is_valid() {
             return Err(EngineError::Sampling);
         }
-        let heads = |a: &super::plan::Attention| (0..a.kv_heads).map(|_| Head::new(a.head_dim)).collect();
+        let heads = |a: &super::pattern::Attention| {
+            (0..a.kv_heads).map(|_| HeadCache::new(a.head_dim, a.narrow)).collect()
+        };
         let caches = self.plan.attentions.iter().map(heads).collect();
-        self.sequences.insert(self.opened, Sequence { sampling, length: 0, caches });
+        self.sequences.insert(self.opened, Sequence { sampling, length: 0, room: 0, caches });
         self.opened += 1;
         Ok(SequenceId(self.opened - 1))
     }
@@ -170,7 +178,10 @@ impl Engine for Native {
         self.grow(feeds)?;
         let mut emissions = vec![Vec::new(); feeds.len()];
         let mut pending: Vec<Row> = Vec::new();
-        let flush = |this: &mut Self, pending: &mut Vec<Row>, emissions: &mut Vec<Vec<Emission>>, tap: &mut Option<&mut dyn Tap>| {
+        let flush = |this: &mut Self,
+                     pending: &mut Vec<Row>,
+                     emissions: &mut Vec<Vec<Emission>>,
+                     tap: &mut Option<&mut dyn Tap>| {
             for (sequence, emission) in this.run(pending, tap)? {
                 if let Some(i) = feeds.iter().position(|feed| feed.sequence == sequence) {
                     emissions[i].push(emission);

@@ -20,7 +20,7 @@ pub(super) enum Loaded {
     /// Gains and perhaps biases.
     Norm { gain: &'static [i32], bias: Option<&'static [i32]> },
     /// A table of a non-linear function.
-    Table(&'static [[i32; 2]; 4096]),
+    Table(&'static super::rows::Table),
     /// Weights 2^-x.
     Exp(&'static [i32; 4096]),
     /// Cosines and sines, by index of the engine's rotary tables.
@@ -100,7 +100,7 @@ impl Constants {
                     },
                 },
                 Op::Lut { .. } | Op::Act { .. } | Op::Glu { .. } => {
-                    let table = elements::<[i32; 2]>(at(0).map(in_pairs)).and_then(|t| t.try_into().ok());
+                    let table = elements::<i64>(at(0).map(in_pairs)).and_then(|t| t.try_into().ok());
                     Loaded::Table(table.ok_or_else(|| damaged(what))?)
                 }
                 Op::Exp2W {} | Op::Weigh {} => {

@@ -4,41 +4,31 @@
 //! `x ^ 0x8000`, unsigned digits as `vpdpbusd` wants them. Otherwise: rows of `i16`, padded to multiples of 4.
 //! Padding is zero.
 
+use super::cells::Cells;
 use super::isa::{Isa, Level};
-use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 
 /// Rows of the largest block: the register tile of the AVX-512 products.
 pub const BLOCK: usize = 6;
 
-#[derive(Debug)]
-#[repr(C, align(64))]
-struct Line(UnsafeCell<[u8; 64]>);
-
 /// Room for packed rows, allocated once.
 #[derive(Debug)]
 pub struct PackedBuffer {
     isa: Isa,
-    lines: Vec<Line>,
+    bytes: Cells,
 }
-
-// SAFETY: the bytes are written only by `pack_row` and read only by products; their callers promise exclusion.
-unsafe impl Sync for PackedBuffer {}
 
 impl PackedBuffer {
     /// Room for any shape of at most `max_rows * ceil4(max_k)` elements.
     pub fn new(isa: Isa, max_rows: usize, max_k: usize) -> Self {
-        let bytes = max_rows * max_k.next_multiple_of(4) * 2;
-        let lines = (0..bytes.div_ceil(64)).map(|_| Line(UnsafeCell::new([0; 64]))).collect();
-        Self { isa, lines }
+        Self { isa, bytes: Cells::zeroed(max_rows * max_k.next_multiple_of(4) * 2) }
     }
 
     /// The room as X (rows, k). What was packed in another shape is lost.
     pub fn shape(&self, rows: usize, k: usize) -> PackedRows<'_> {
         let width = k.next_multiple_of(4);
-        assert!(rows * width * 2 <= self.lines.len() * 64, "packed rows ({rows}, {k}) outgrow their buffer");
-        let start = UnsafeCell::raw_get(self.lines.as_ptr().cast::<UnsafeCell<u8>>());
-        PackedRows { isa: self.isa, rows, k, width, start, borrow: PhantomData }
+        assert!(rows * width * 2 <= self.bytes.len(), "packed rows ({rows}, {k}) outgrow their buffer");
+        PackedRows { isa: self.isa, rows, k, width, start: self.bytes.start(), borrow: PhantomData }
     }
 }
 
@@ -88,17 +78,26 @@ impl PackedRows<'_> {
     /// # Safety
     /// Until the next barrier nobody else packs row `t` and nobody reads the buffer.
     pub unsafe fn pack_row(&self, t: usize, x: &[i16]) {
-        assert!(t < self.rows && x.len() == self.k, "row {t} of {} does not fit ({}, {})", x.len(), self.rows, self.k);
+        assert!(
+            t < self.rows && x.len() == self.k,
+            "row {t} of {} does not fit ({}, {})",
+            x.len(),
+            self.rows,
+            self.k
+        );
         match self.isa.level() {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => {
                 let (block, row) = self.locate(t);
+                let Block { rows, start, .. } = self.block(block);
                 // SAFETY: the level is of this machine; the row is inside of its block, exclusive as promised.
-                unsafe { super::linear::avx512::pack_row(x, self.block(block).start.cast_mut().add(row * 8), block_stride(self.block(block).rows)) }
+                unsafe { super::linear::avx512::pack_row(x, start.cast_mut().add(row * 8), rows * 8) }
             }
             _ => {
                 // SAFETY: `shape` checked the room; the row is exclusive as promised.
-                let row = unsafe { std::slice::from_raw_parts_mut(self.start.cast::<i16>().add(t * self.width), self.width) };
+                let row = unsafe {
+                    std::slice::from_raw_parts_mut(self.start.cast::<i16>().add(t * self.width), self.width)
+                };
                 row[..self.k].copy_from_slice(x);
                 row[self.k..].fill(0);
             }
@@ -133,13 +132,12 @@ impl PackedRows<'_> {
     fn locate(&self, t: usize) -> (usize, usize) {
         let (base, extra) = (self.rows / self.blocks(), self.rows % self.blocks());
         let long = extra * (base + 1);
-        if t < long { (t / (base + 1), t % (base + 1)) } else { (extra + (t - long) / base, (t - long) % base) }
+        if t < long {
+            (t / (base + 1), t % (base + 1))
+        } else {
+            (extra + (t - long) / base, (t - long) % base)
+        }
     }
-}
-
-/// Bytes between two quads of one row.
-const fn block_stride(rows: usize) -> usize {
-    rows * 8
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@
 
 use std::collections::HashMap;
 
+use super::order::Order;
+use super::pattern::{Attention, attentions};
 use crate::engine::EngineError;
-use crate::program::op::{Op, Range, Span};
-use crate::program::{ElementType, Node, NodeId, Program, Width};
+use crate::import::chain::sampling;
+use crate::program::op::{Op, Range};
+use crate::program::{ElementType, NodeId, Program, Width};
 use crate::{model::Model, program::NodeInfo};
 
 /// What a row's elements are held as while they are worked on.
@@ -58,32 +61,6 @@ pub(super) struct Slot {
     pub(super) scratch: Option<usize>,
 }
 
-/// The nodes of one softmax attention.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Attention {
-    pub(super) q: NodeId,
-    pub(super) qe: NodeId,
-    pub(super) k: NodeId,
-    pub(super) ke: NodeId,
-    pub(super) v: NodeId,
-    pub(super) ve: NodeId,
-    pub(super) score: NodeId,
-    pub(super) top: NodeId,
-    pub(super) weight: NodeId,
-    pub(super) total: NodeId,
-    pub(super) vtop: NodeId,
-    pub(super) mix: NodeId,
-    pub(super) heads: usize,
-    pub(super) kv_heads: usize,
-    pub(super) head_dim: usize,
-    pub(super) span: Span,
-    pub(super) multiplier: u32,
-    pub(super) shift: i32,
-    pub(super) mix_shift: i32,
-    /// Are the mantissas of keys and values bytes.
-    pub(super) narrow: bool,
-}
-
 /// What is done between two meetings of the threads.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
@@ -122,7 +99,7 @@ pub(super) struct Plan {
     pub(super) chain: Vec<NodeId>,
 }
 
-fn refuse(what: &str) -> EngineError {
+pub(super) fn refuse(what: &str) -> EngineError {
     EngineError::Backend(format!("{what}; try `--backend reference`"))
 }
 
@@ -130,7 +107,7 @@ impl Plan {
     pub(super) fn new(model: &Model) -> Result<Self, EngineError> {
         let (program, infos) = (model.program(), model.infos());
         let attentions = attentions(program, infos)?;
-        let (logits, chain) = sampling_chain(program);
+        let (logits, chain) = sampling_chain(program)?;
         let mut inside = vec![None; program.nodes.len()];
         for (i, a) in attentions.iter().enumerate() {
             for node in [a.score, a.top, a.weight, a.total, a.vtop, a.mix] {
@@ -140,7 +117,10 @@ impl Plan {
         let order = Order { program, attentions: &attentions, inside: &inside, chain: &chain };
         let (body, head) = (order.steps(true), order.steps(false));
         let mut plan = Self {
-            slots: vec![Slot { kind: Kind::I32, width: 0, home: Home::None, scratch: None }; program.nodes.len()],
+            slots: vec![
+                Slot { kind: Kind::I32, width: 0, home: Home::None, scratch: None };
+                program.nodes.len()
+            ],
             body,
             head,
             attentions,
@@ -169,7 +149,9 @@ impl Plan {
         for (s, step) in steps.iter().enumerate() {
             let reads: Vec<NodeId> = match step {
                 Step::Attend(a) => vec![self.attentions[*a].q, self.attentions[*a].qe],
-                other => self.outputs(other).iter().flat_map(|n| program.nodes[n.index()].inputs.clone()).collect(),
+                other => {
+                    self.outputs(other).iter().flat_map(|n| program.nodes[n.index()].inputs.clone()).collect()
+                }
             };
             for input in reads {
                 last[input.index()] = last[input.index()].max(s);
@@ -212,7 +194,8 @@ impl Plan {
                 if packed && !linear_only[i] {
                     return Err(refuse("mantissas are read by a product and by something else"));
                 }
-                let leaves = last[i] != s || matches!(step, Step::Linear(_) | Step::Attend(_) | Step::Pool(_));
+                let leaves =
+                    last[i] != s || matches!(step, Step::Linear(_) | Step::Attend(_) | Step::Pool(_));
                 let mut slot = Slot { kind, width, home: Home::None, scratch: None };
                 let mut in_scratch = || {
                     let at = match kind {
@@ -271,153 +254,24 @@ fn output_vector(program: &Program) -> Option<NodeId> {
     }
 }
 
-/// Logits and the nodes that turn them into a token.
-fn sampling_chain(program: &Program) -> (Option<NodeId>, Vec<NodeId>) {
-    let crate::program::Output::Tokens { greedy, .. } = program.interface.output else { return (None, Vec::new()) };
-    let chain = (0..program.nodes.len() as u32).map(NodeId).filter(|n| {
-        *n == greedy || program.nodes[n.index()].range == Range::Sampled
+/// Logits and the nodes that turn them into a token: exactly those that the importer appends, for `sample` does what
+/// they say without reading them.
+fn sampling_chain(program: &Program) -> Result<(Option<NodeId>, Vec<NodeId>), EngineError> {
+    let crate::program::Output::Tokens { greedy, .. } = program.interface.output else {
+        return Ok((None, Vec::new()));
+    };
+    let unknown = || refuse("tokens are sampled in a way that is not known");
+    let logits = *program.nodes[greedy.index()].inputs.first().ok_or_else(unknown)?;
+    let shift = program.nodes.iter().find_map(|n| match n.op {
+        Op::Distance { shift } => Some(shift),
+        _ => None,
     });
-    (program.nodes[greedy.index()].inputs.first().copied(), chain.collect())
-}
-
-/// Finds each attention by its mix and checks that it has the one known shape.
-fn attentions(program: &Program, infos: &[NodeInfo]) -> Result<Vec<Attention>, EngineError> {
-    let node = |id: NodeId| &program.nodes[id.index()];
-    let mut found = Vec::new();
-    for (mix, n) in (0..).map(NodeId).zip(&program.nodes) {
-        let Op::Mix { heads, kv_heads, shift: mix_shift } = n.op else { continue };
-        let [weight, total, v, ve, vtop] = inputs(n)?;
-        let [score, top] = inputs(node(weight))?;
-        let [q, qe, k, ke] = inputs(node(score))?;
-        let Op::Score { span, multiplier, shift, kv_heads: score_heads, .. } = node(score).op else {
-            return Err(refuse("weights are not made from scores"));
-        };
-        let same = inputs(node(top))? == [score]
-            && inputs(node(total))? == [weight]
-            && inputs(node(vtop))? == [ve]
-            && node(vtop).op == Op::TimeMax { span }
-            && matches!(node(top).op, Op::RowMax {})
-            && matches!(node(weight).op, Op::Exp2W {})
-            && matches!(node(total).op, Op::WSum {})
-            && score_heads == kv_heads
-            && inputs::<2>(node(k))?[1] == ke
-            && inputs::<2>(node(v))?[1] == ve
-            && node(mix).range == Range::All;
-        let quantised = [q, k, v].iter().all(|m| matches!(node(*m).op, Op::Quantise { .. }));
-        if !same || !quantised {
-            return Err(refuse("an attention has a shape that is not known"));
-        }
-        let (Width::Fixed(width), Width::Fixed(mixed)) = (infos[q.index()].width, infos[mix.index()].width) else {
-            return Err(refuse("an attention has a shape that is not known"));
-        };
-        if width != mixed {
-            return Err(refuse("keys and values have heads of different width"));
-        }
-        let narrow = infos[k.index()].element == ElementType::I8;
-        if narrow != (infos[v.index()].element == ElementType::I8) {
-            return Err(refuse("keys and values have different formats"));
-        }
-        found.push(Attention {
-            q,
-            qe,
-            k,
-            ke,
-            v,
-            ve,
-            score,
-            top,
-            weight,
-            total,
-            vtop,
-            mix,
-            heads: heads as usize,
-            kv_heads: kv_heads as usize,
-            head_dim: (width / heads) as usize,
-            span,
-            multiplier,
-            shift,
-            mix_shift,
-            narrow,
-        });
+    let exp2 = program.nodes.iter().find(|n| matches!(n.op, Op::Weigh {})).and_then(|n| n.constants.first());
+    let (Some(shift), Some(exp2)) = (shift, exp2) else { return Err(unknown()) };
+    let mut nodes = program.nodes[..greedy.index()].to_vec();
+    let output = sampling(&mut nodes, logits, shift + 20 - 16, *exp2);
+    if nodes != program.nodes || output != program.interface.output {
+        return Err(unknown());
     }
-    let patterned = found.len() * 5;
-    let parts = program.nodes.iter().filter(|n| {
-        matches!(n.op, Op::Score { .. } | Op::Exp2W {} | Op::WSum {} | Op::TimeMax { .. } | Op::Mix { .. })
-    });
-    if parts.count() != patterned {
-        return Err(refuse("parts of an attention stand alone"));
-    }
-    Ok(found)
-}
-
-fn inputs<const N: usize>(node: &Node) -> Result<[NodeId; N], EngineError> {
-    node.inputs.as_slice().try_into().map_err(|_| refuse("an attention has a shape that is not known"))
-}
-
-/// Groups ready nodes.
-struct Order<'a> {
-    program: &'a Program,
-    attentions: &'a [Attention],
-    inside: &'a [Option<usize>],
-    chain: &'a [NodeId],
-}
-
-impl Order<'_> {
-    /// The steps over all positions (`all`), or those over output positions given the former.
-    fn steps(&self, all: bool) -> Vec<Step> {
-        let nodes = &self.program.nodes;
-        let mine = |i: usize| (nodes[i].range == Range::All) == all && !self.chain.contains(&NodeId(i as u32));
-        let mut done: Vec<bool> = nodes.iter().map(|n| !all && n.range == Range::All).collect();
-        let mut left: Vec<NodeId> = (0..nodes.len() as u32).map(NodeId).filter(|n| mine(n.index())).collect();
-        let mut steps = Vec::new();
-        while !left.is_empty() {
-            let ready = |node: NodeId, done: &[bool]| nodes[node.index()].inputs.iter().all(|x| done[x.index()]);
-            let is_row = |node: NodeId| {
-                let op = &nodes[node.index()].op;
-                self.inside[node.index()].is_none() && !matches!(op, Op::Linear { .. } | Op::Pool {})
-            };
-            // Node order is topological: one pass finds all rows that follow from each other.
-            let mut rows = Vec::new();
-            for node in &left {
-                if is_row(*node) && ready(*node, &done) {
-                    done[node.index()] = true;
-                    rows.push(*node);
-                }
-            }
-            let linear: Vec<NodeId> = left
-                .iter()
-                .copied()
-                .filter(|n| matches!(nodes[n.index()].op, Op::Linear { .. }) && ready(*n, &done))
-                .collect();
-            linear.iter().for_each(|n| done[n.index()] = true);
-            let pool = left.iter().copied().find(|n| {
-                matches!(nodes[n.index()].op, Op::Pool {}) && !done[n.index()] && ready(*n, &done)
-            });
-            let attend = self.attentions.iter().position(|a| {
-                !done[a.mix.index()] && all && [a.q, a.qe, a.k, a.ke, a.v, a.ve].iter().all(|n| done[n.index()])
-            });
-            let before = left.len();
-            if !rows.is_empty() {
-                steps.push(Step::Rows(rows));
-            }
-            if !linear.is_empty() {
-                steps.push(Step::Linear(linear));
-            } else if let Some(a) = attend {
-                let at = &self.attentions[a];
-                for n in [at.score, at.top, at.weight, at.total, at.vtop, at.mix] {
-                    done[n.index()] = true;
-                }
-                steps.push(Step::Attend(a));
-            } else if let Some(node) = pool {
-                done[node.index()] = true;
-                steps.push(Step::Pool(node));
-            }
-            left.retain(|n| !done[n.index()]);
-            if left.len() == before {
-                // Inputs are lower nodes, so something is always ready; a program that passed validation never gets here.
-                break;
-            }
-        }
-        steps
-    }
+    Ok((Some(logits), (greedy.0..nodes.len() as u32).map(NodeId).collect()))
 }

@@ -9,6 +9,9 @@ use crate::numerics::sat32;
 /// Fractional bits of table positions: 4,096 intervals over [-16, 16) with 20 fractional bits.
 const CELL_BITS: u32 = 13;
 
+/// A table of pairs (value, difference), a pair in the low and high half of an element.
+pub(super) type Table = [i64; 4096];
+
 /// round_shift with everything that depends on the shift alone worked out before a loop.
 #[derive(Clone, Copy)]
 struct Rounding {
@@ -33,6 +36,47 @@ impl Rounding {
     }
 }
 
+/// Product of 32-bit factors, which vector units multiply faster than 64-bit ones.
+#[inline(always)]
+fn wide(a: i32, b: i32) -> i64 {
+    i64::from(a) * i64::from(b)
+}
+
+/// Rounding shifts of 32-bit values to mantissas: half the width, twice the values of a vector.
+#[derive(Clone, Copy)]
+struct ToMantissa {
+    /// e - 1 for e >= 1.
+    right: u32,
+    /// -e for e < 0.
+    left: u32,
+    /// Values beyond this saturate once shifted to the left.
+    reach: i32,
+    round: bool,
+    limit: i32,
+}
+
+impl ToMantissa {
+    #[inline(always)]
+    fn new(e: i32, bits: u32) -> Self {
+        let limit = (1 << (bits - 1)) - 1;
+        let left = (-e).clamp(0, 30) as u32;
+        // One more than limit >> left still exceeds the limit when it is shifted back.
+        Self { right: (e - 1).clamp(0, 31) as u32, left, reach: (limit >> left) + 1, round: e > 0, limit }
+    }
+
+    /// round_shift(x, e) within +-limit.
+    #[inline(always)]
+    fn of(self, x: i32) -> i32 {
+        let y = if self.round {
+            // floor((floor(x / 2^(e-1)) + 1) / 2); at e = 1 the sum may saturate, far beyond the limit.
+            (x >> self.right).saturating_add(1) >> 1
+        } else {
+            x.clamp(-self.reach, self.reach) << self.left
+        };
+        y.clamp(-self.limit, self.limit)
+    }
+}
+
 #[inline(always)]
 fn clamp32(x: i64) -> i64 {
     x.clamp(i32::MIN as i64, i32::MAX as i64)
@@ -43,6 +87,7 @@ macro_rules! kernels {
     ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
         $(#[$doc])*
         #[inline]
+        #[allow(clippy::too_many_arguments, reason = "a formula has as many parameters as it has")]
         pub(super) fn $name(isa: Isa, $($arg: $type),*) $(-> $ret)? {
             #[inline(always)]
             fn body($($arg: $type),*) $(-> $ret)? $body
@@ -73,30 +118,35 @@ kernels! {
 
     /// Mantissas of `bits` bits (8 or 16) under exponent `e`.
     fn mantissas(x: &[i32], e: i32, bits: u32, out: &mut [i16]) {
-        let limit = (1_i64 << (bits - 1)) - 1;
-        let r = Rounding::new(e);
-        for (y, v) in out.iter_mut().zip(x) {
-            *y = r.sat(i64::from(*v)).clamp(-limit, limit) as i16;
+        let r = ToMantissa::new(e, bits);
+        if r.round {
+            for (y, v) in out.iter_mut().zip(x) {
+                *y = ToMantissa { round: true, ..r }.of(*v) as i16;
+            }
+        } else {
+            for (y, v) in out.iter_mut().zip(x) {
+                *y = ToMantissa { round: false, ..r }.of(*v) as i16;
+            }
         }
     }
 
     /// Sum of squares of mantissas of 24 bits under exponent `e`.
     fn sum_of_squares(x: &[i32], e: i32) -> i64 {
-        let r = Rounding::new(e);
+        let r = ToMantissa::new(e, 24);
         let mut total = 0;
         for v in x {
-            let m = r.sat(i64::from(*v)).clamp(-0x7f_ffff, 0x7f_ffff);
-            total += m * m;
+            let m = r.of(*v);
+            total += wide(m, m);
         }
         total
     }
 
     /// sat32(round_shift(n * gain, gain_shift)), n = sat32(round_shift(m r, shift)), m of 24 bits under exponent `e`.
     fn norm(x: &[i32], e: i32, r: i64, shift: i32, gain: &[i32], gain_shift: i32, out: &mut [i32]) {
-        let (first, second, third) = (Rounding::new(e), Rounding::new(shift), Rounding::new(gain_shift));
+        let (first, second, third) = (ToMantissa::new(e, 24), Rounding::new(shift), Rounding::new(gain_shift));
         for ((y, v), g) in out.iter_mut().zip(x).zip(gain) {
-            let m = first.sat(i64::from(*v)).clamp(-0x7f_ffff, 0x7f_ffff);
-            *y = third.sat(second.sat(m * r) * i64::from(*g)) as i32;
+            let m = i64::from(first.of(*v));
+            *y = third.sat(wide(second.sat(m * r) as i32, *g)) as i32;
         }
     }
 
@@ -128,26 +178,26 @@ kernels! {
     }
 
     /// sat32(round_shift(T(x), shift))
-    fn lut(x: &[i32], in_shift: i32, table: &[[i32; 2]; 4096], shift: i32, out: &mut [i32]) {
-        let (input, r) = (Rounding::new(in_shift), Rounding::new(shift));
+    fn lut(x: &[i32], in_shift: i32, table: &Table, shift: i32, out: &mut [i32]) {
+        let (input, r) = (ToCell::new(in_shift), Rounding::new(shift));
         for (y, v) in out.iter_mut().zip(x) {
-            *y = r.sat(value(table, input, *v)) as i32;
+            *y = r.sat(value(table, input, *v).into()) as i32;
         }
     }
 
     /// sat32(round_shift(x T(x), shift))
-    fn act(x: &[i32], in_shift: i32, table: &[[i32; 2]; 4096], shift: i32, out: &mut [i32]) {
-        let (input, r) = (Rounding::new(in_shift), Rounding::new(shift));
+    fn act(x: &[i32], in_shift: i32, table: &Table, shift: i32, out: &mut [i32]) {
+        let (input, r) = (ToCell::new(in_shift), Rounding::new(shift));
         for (y, v) in out.iter_mut().zip(x) {
-            *y = r.sat(value(table, input, *v) * i64::from(*v)) as i32;
+            *y = r.sat(wide(value(table, input, *v), *v)) as i32;
         }
     }
 
     /// sat32(round_shift(sat32(round_shift(x T(x), 23)) u, shift))
-    fn glu(x: &[i32], u: &[i32], in_shift: i32, table: &[[i32; 2]; 4096], shift: i32, out: &mut [i32]) {
-        let (input, gate, r) = (Rounding::new(in_shift), Rounding::new(23), Rounding::new(shift));
+    fn glu(x: &[i32], u: &[i32], in_shift: i32, table: &Table, shift: i32, out: &mut [i32]) {
+        let (input, gate, r) = (ToCell::new(in_shift), Rounding::new(23), Rounding::new(shift));
         for ((y, v), u) in out.iter_mut().zip(x).zip(u) {
-            *y = r.sat(gate.sat(value(table, input, *v) * i64::from(*v)) * i64::from(*u)) as i32;
+            *y = r.sat(wide(gate.sat(wide(value(table, input, *v), *v)) as i32, *u)) as i32;
         }
     }
 
@@ -225,12 +275,129 @@ pub(super) fn add_bias(out: &mut [i32], bias: &[i32]) {
     }
 }
 
-/// T(x) with 23 fractional bits.
+/// Positions in a table of a non-linear function, 25 bits.
+#[derive(Clone, Copy)]
+struct ToCell(ToMantissa);
+
+impl ToCell {
+    #[inline(always)]
+    fn new(in_shift: i32) -> Self {
+        // Limits of +-2^24 as those of a mantissa of 25 bits and one more.
+        let r = ToMantissa::new(in_shift, 25);
+        let limit = 1 << 24;
+        Self(ToMantissa { limit, reach: (limit >> r.left) + 1, ..r })
+    }
+
+    /// round_shift(x, in_shift) + 2^24 within 0 ..= 2^25 - 1.
+    #[inline(always)]
+    fn of(self, x: i32) -> u32 {
+        (self.0.of(x) + (1 << 24)).min((1 << 25) - 1) as u32
+    }
+}
+
+/// T(x) with 23 fractional bits, below 2^25 in magnitude.
 #[inline(always)]
-fn value(table: &[[i32; 2]; 4096], input: Rounding, x: i32) -> i64 {
-    // Saturated to 32 bits before 2^24 is added: beyond +-2^24 the position is clamped anyway.
-    let u = (input.sat(i64::from(x)) + (16 << 20)).clamp(0, (32 << 20) - 1) as u32;
-    let [base, difference] = table[(u >> CELL_BITS) as usize & 4095];
-    let rest = i64::from(u & ((1 << CELL_BITS) - 1));
-    i64::from(base) + ((i64::from(difference) * rest + (1 << (CELL_BITS - 1))) >> CELL_BITS)
+fn value(table: &Table, input: ToCell, x: i32) -> i32 {
+    let u = input.of(x);
+    // One load for value and difference.
+    let cell = table[(u >> CELL_BITS) as usize & 4095];
+    let (base, difference) = (cell as i32, (cell >> 32) as i32);
+    let rest = (u & ((1 << CELL_BITS) - 1)) as i32;
+    base + ((i64::from(difference) * i64::from(rest) + (1 << (CELL_BITS - 1))) >> CELL_BITS) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numerics::{mantissa, product, round_shift};
+    use proptest::prelude::*;
+
+    /// Extremes, powers of two and their neighbours, and whatever else.
+    fn value() -> impl Strategy<Value = i32> {
+        let near = (0..32_u32, -1..2_i64, any::<bool>()).prop_map(|(bit, off, negative)| {
+            let x = (1_i64 << bit) + off;
+            sat32(if negative { -x } else { x })
+        });
+        prop_oneof![near, any::<i32>(), Just(0), Just(i32::MIN), Just(i32::MAX)]
+    }
+
+    fn row() -> impl Strategy<Value = Vec<i32>> {
+        proptest::collection::vec(value(), 1..70)
+    }
+
+    fn shifted(x: i64, s: i32) -> i32 {
+        sat32(round_shift(x, s).unwrap())
+    }
+
+    fn cell(table: &Table, x: i32, in_shift: i32) -> i64 {
+        let u = round_shift(x.into(), in_shift).unwrap().saturating_add(1 << 24).clamp(0, (1 << 25) - 1);
+        let cell = table[(u >> 13) as usize];
+        i64::from(cell as i32) + round_shift((cell >> 32) * (u & 8191), 13).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn kernels_are_their_formulas(
+            x in row(),
+            other in value(),
+            (e, e8, e24) in (-15..18_i32, -7..26_i32, -23..10_i32),
+            (in_shift, shift, left) in (-62..63_i32, 0..63_i32, -30..20_i32),
+            (r, h) in (0..1_i64 << 33, 0..31_i32),
+        ) {
+            let table: Table = std::array::from_fn(|i| {
+                let (base, difference) = ((i as i64 * 4093) % (1 << 23), (i as i64 * 7919) % 20_001 - 10_000);
+                (difference << 32) | base
+            });
+            let u = vec![other; x.len()];
+            for isa in Isa::available() {
+                prop_assert_eq!(max_abs(isa, &x), x.iter().map(|v| u64::from(v.unsigned_abs())).max().unwrap());
+                for (bits, e) in [(16, e), (8, e8), (16, e8), (8, e)] {
+                    let mut out = vec![0; x.len()];
+                    mantissas(isa, &x, e, bits, &mut out);
+                    let want: Vec<i16> = x.iter().map(|v| mantissa((*v).into(), e, bits).unwrap() as i16).collect();
+                    prop_assert_eq!(&out, &want, "mantissas of {} bits, e = {}", bits, e);
+                }
+                let m24 = |v: i32| mantissa(v.into(), e24, 24).unwrap();
+                prop_assert_eq!(sum_of_squares(isa, &x, e24), x.iter().map(|v| m24(*v) * m24(*v)).sum::<i64>());
+                let mut out = vec![0; x.len()];
+                norm(isa, &x, e24, r, 35 - h, &u, left, &mut out);
+                let want = |v: i32| {
+                    let n = shifted(product(m24(v), r).unwrap(), 35 - h);
+                    shifted(i64::from(n) * i64::from(other), left)
+                };
+                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "norm");
+                glu(isa, &x, &u, in_shift, &table, left, &mut out);
+                let want = |v: i32| {
+                    let gate = shifted(cell(&table, v, in_shift) * i64::from(v), 23);
+                    shifted(i64::from(gate) * i64::from(other), left)
+                };
+                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "glu {}", in_shift);
+                act(isa, &x, in_shift, &table, shift, &mut out);
+                let want = |v: i32| shifted(cell(&table, v, in_shift) * i64::from(v), shift);
+                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "act");
+                lut(isa, &x, in_shift, &table, left, &mut out);
+                let want = |v: i32| shifted(cell(&table, v, in_shift), left);
+                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "lut");
+                add(isa, &x, &u, &mut out);
+                let want = |v: i32| sat32(i64::from(v) + i64::from(other));
+                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "add");
+                centre(isa, &x, other.into(), &mut out);
+                let want = |v: i32| sat32(i64::from(v) - i64::from(other));
+                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "centre");
+                rescale(isa, &x, other, in_shift, &mut out);
+                let want = |v: i32| shifted(i64::from(v) * i64::from(other), in_shift);
+                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "rescale");
+                let top = max(isa, &x);
+                prop_assert_eq!(top, *x.iter().max().unwrap());
+                prop_assert_eq!(argmax(isa, &x), x.iter().position(|v| *v == top).unwrap());
+                prop_assert_eq!(sum(isa, &x), x.iter().map(|v| i64::from(*v)).sum::<i64>());
+                distances(isa, &x, top, r >> 9, shift, &mut out);
+                let want = |v: i32| {
+                    let d = (i64::from(top) - i64::from(v)) * (r >> 9);
+                    round_shift(d, shift).unwrap().clamp(0, (1 << 25) - 1) as i32
+                };
+                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "distances");
+            }
+        }
+    }
 }

@@ -1,19 +1,19 @@
 //! One block of positions through all steps of a plan.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Mutex;
 
-use super::attention_plain as attention;
+use super::attention::{self, Law, Query};
 use super::engine::{Buffer, OUTPUT_ROWS, Sequence};
 use super::isa::Isa;
 use super::loaded::{Angles, Constants, Loaded};
-use super::plan::{Cached, Home, Plan, Step};
-use super::{Output, PackedBuffer, SharedMut, Team, Worker, linear, rows, sample};
+use super::plan::{Home, Plan, Step};
+use super::{Output, PackedBuffer, SharedMut, Team, Worker, linear, sample};
 use crate::engine::{Emission, EngineError, SequenceId, Tap};
-use crate::kernels::{Operands, Sampling, apply};
-use crate::numerics::{OutOfDomain, row_exponent};
-use crate::program::op::{Index, Op, Range};
-use crate::program::{NodeId, Output as ProgramOutput};
+use crate::numerics::OutOfDomain;
+use crate::program::NodeId;
+use crate::program::op::Op;
 
 /// A position of a sequence in a block.
 #[derive(Clone, Copy, Debug)]
@@ -26,29 +26,33 @@ pub(super) struct Row {
     pub(super) length: usize,
 }
 
-/// Rows that one thread works on.
+/// What one thread works with.
 pub(super) struct Scratch {
+    rows: ScratchRows,
+    tools: Tools,
+}
+
+/// Rows of nodes that do not leave a step.
+struct ScratchRows {
     i32: Vec<i32>,
     i16: Vec<i16>,
     i64: Vec<i64>,
+}
+
+/// Room that kernels reuse.
+#[derive(Default)]
+pub(super) struct Tools {
     shifts: Vec<i32>,
-    transform: Vec<i64>,
+    pub(super) transform: Vec<i64>,
     attention: attention::Scratch,
-    sample: sample::Scratch,
+    pub(super) sample: sample::Scratch,
 }
 
 impl Scratch {
     pub(super) fn new(plan: &Plan) -> Self {
         let [a, b, c] = plan.scratch;
-        Self {
-            i32: vec![0; a],
-            i16: vec![0; b],
-            i64: vec![0; c],
-            shifts: Vec::new(),
-            transform: Vec::new(),
-            attention: attention::Scratch::default(),
-            sample: sample::Scratch::default(),
-        }
+        let rows = ScratchRows { i32: vec![0; a], i16: vec![0; b], i64: vec![0; c] };
+        Self { rows, tools: Tools::default() }
     }
 }
 
@@ -63,7 +67,7 @@ pub(super) struct Block<'a> {
 }
 
 /// A buffer as the threads share it.
-enum View<'a> {
+pub(super) enum View<'a> {
     I32(SharedMut<'a, i32>),
     I16(SharedMut<'a, i16>),
     I64(SharedMut<'a, i64>),
@@ -72,9 +76,9 @@ enum View<'a> {
 
 /// The rows of a step: all of a block, or a part of those that give an output.
 #[derive(Clone, Copy)]
-struct Part<'a> {
+pub(super) struct Part<'a> {
     /// Indices into the block's rows.
-    rows: &'a [usize],
+    pub(super) rows: &'a [usize],
 }
 
 type Taps<'a, 'b> = Option<Mutex<&'a mut (dyn Tap + 'b)>>;
@@ -106,7 +110,17 @@ impl Block<'_> {
         let failure = Mutex::new(None);
         team.run(|worker| {
             let Ok(mut own) = scratch[worker.index].lock() else { return };
-            let mut task = Task { block: self, views: &views, tap: &tap, worker, own: &mut own };
+            let Scratch { rows, tools } = &mut *own;
+            let mut task = Task {
+                block: self,
+                views: &views,
+                i32: SharedMut::new(&mut rows.i32),
+                i16: SharedMut::new(&mut rows.i16),
+                i64: SharedMut::new(&mut rows.i64),
+                tap: &tap,
+                worker,
+                own: tools,
+            };
             let all = Part { rows: &everyone };
             for step in &self.plan.body {
                 task.step(step, all);
@@ -122,7 +136,7 @@ impl Block<'_> {
                     if i % worker.count != worker.index {
                         continue;
                     }
-                    match task.emit(i, *row) {
+                    match task.emit(i, part) {
                         Ok(emission) => lock(&emissions).push((*row, emission)),
                         Err(e) => *lock(&failure) = Some(e),
                     }
@@ -139,20 +153,23 @@ impl Block<'_> {
     }
 }
 
-fn lock<T: ?Sized>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T: ?Sized>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     m.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// One thread's work on a block.
-struct Task<'a, 'b, 'c> {
-    block: &'a Block<'a>,
-    views: &'a [View<'a>],
-    tap: &'a Taps<'b, 'c>,
+pub(super) struct Task<'a, 'b, 'c> {
+    pub(super) block: &'a Block<'a>,
+    pub(super) views: &'a [View<'a>],
+    i32: SharedMut<'a, i32>,
+    i16: SharedMut<'a, i16>,
+    i64: SharedMut<'a, i64>,
+    pub(super) tap: &'a Taps<'b, 'c>,
     worker: &'a Worker<'a>,
-    own: &'a mut Scratch,
+    pub(super) own: &'a mut Tools,
 }
 
-impl Task<'_, '_, '_> {
+impl<'a> Task<'a, '_, '_> {
     fn step(&mut self, step: &Step, part: Part<'_>) {
         match step {
             Step::Rows(nodes) => {
@@ -185,218 +202,59 @@ impl Task<'_, '_, '_> {
     }
 
     /// Index of a row within a buffer of positions or of outputs.
-    fn place(&self, buffer: usize, i: usize, part: Part<'_>) -> usize {
+    pub(super) fn place(&self, buffer: usize, i: usize, part: Part<'_>) -> usize {
         if self.block.plan.buffers[buffer].all { part.rows[i] } else { i }
     }
 
-    // The readers and writers below hand out parts of buffers and of this thread's scratch. Within a step each row
-    // is worked on by one thread, a node's row is written once, by its own kernel, and read only after it: parts that
-    // are written are never read at the same time.
-
-    fn i32(&self, node: NodeId, i: usize, part: Part<'_>) -> &'static [i32] {
-        // SAFETY: see above.
-        unsafe { extend(&*self.i32_mut(node, i, part)) }
-    }
-
-    fn i32_mut(&self, node: NodeId, i: usize, part: Part<'_>) -> &'static mut [i32] {
+    /// Where a node's row is.
+    fn locate<T: Element>(&self, node: NodeId, i: usize, part: Part<'_>) -> (SharedMut<'a, T>, Range<usize>) {
         let slot = &self.block.plan.slots[node.index()];
-        let width = slot.width;
-        // SAFETY: see above; the parts live as long as the step.
-        unsafe {
-            match slot.home {
-                Home::Buffer(b) => match &self.views[b] {
-                    View::I32(v) => {
-                        let start = self.place(b, i, part) * width;
-                        extend_mut(v.slice_mut(start..start + width))
-                    }
-                    _ => &mut [],
-                },
-                Home::Scratch(at) => scratch_part(&self.own.i32, at, width),
-                _ => slot.scratch.map_or(&mut [], |at| scratch_part(&self.own.i32, at, width)),
-            }
+        if let Home::Buffer(b) = slot.home
+            && let Some(buffer) = T::buffer(&self.views[b])
+        {
+            let start = self.place(b, i, part) * slot.width;
+            return (buffer, start..start + slot.width);
+        }
+        let scratch = T::scratch(self);
+        match (slot.home, slot.scratch) {
+            (Home::Scratch(at), _) | (_, Some(at)) => (scratch, at..at + slot.width),
+            _ => (scratch, 0..0),
         }
     }
 
-    fn i16_mut(&self, node: NodeId, i: usize, part: Part<'_>) -> &'static mut [i16] {
-        let slot = &self.block.plan.slots[node.index()];
-        let width = slot.width;
+    // Within a step a row is worked on by one thread; its node's kernel writes it once, and everything else reads it
+    // after that: a part that is being written is never read.
+
+    /// A node's row, to read.
+    pub(super) fn read<T: Element>(&self, node: NodeId, i: usize, part: Part<'_>) -> &'a [T] {
+        let (all, range) = self.locate(node, i, part);
         // SAFETY: see above.
-        unsafe {
-            match slot.home {
-                Home::Buffer(b) => match &self.views[b] {
-                    View::I16(v) => {
-                        let start = self.place(b, i, part) * width;
-                        extend_mut(v.slice_mut(start..start + width))
-                    }
-                    _ => slot.scratch.map_or(&mut [], |at| scratch_part(&self.own.i16, at, width)),
-                },
-                Home::Scratch(at) => scratch_part(&self.own.i16, at, width),
-                _ => slot.scratch.map_or(&mut [], |at| scratch_part(&self.own.i16, at, width)),
-            }
-        }
+        unsafe { all.slice(range) }
     }
 
-    fn i64_mut(&self, node: NodeId, i: usize, part: Part<'_>) -> &'static mut [i64] {
-        let slot = &self.block.plan.slots[node.index()];
-        let width = slot.width;
+    /// A node's row, to write.
+    pub(super) fn write<T: Element>(&self, node: NodeId, i: usize, part: Part<'_>) -> &'a mut [T] {
+        let (all, range) = self.locate(node, i, part);
         // SAFETY: see above.
-        unsafe {
-            match slot.home {
-                Home::Buffer(b) => match &self.views[b] {
-                    View::I64(v) => {
-                        let start = self.place(b, i, part) * width;
-                        extend_mut(v.slice_mut(start..start + width))
-                    }
-                    _ => &mut [],
-                },
-                Home::Scratch(at) => scratch_part(&self.own.i64, at, width),
-                _ => &mut [],
-            }
-        }
-    }
-
-    /// Computes the row of a node that reads one position.
-    fn row(&mut self, node: NodeId, i: usize, part: Part<'_>) {
-        let isa = self.block.isa;
-        let at = &self.block.rows[part.rows[i]];
-        let (op, inputs) = {
-            let n = &self.block.constants.model.program().nodes[node.index()];
-            (n.op, n.inputs.as_slice())
-        };
-        let loaded = &self.block.constants.nodes[node.index()];
-        let x = || self.i32(inputs[0], i, part);
-        match (op, loaded) {
-            (Op::Embed { index, shift }, Loaded::Embed { panels, mult, shift: shifts }) => {
-                let r = match index {
-                    Index::Token => at.token,
-                    Index::Position => at.position,
-                } as usize;
-                let (mult, s) = (i64::from(mult[r]), i32::from(shifts[r]) + shift);
-                for (y, w) in self.i32_mut(node, i, part).iter_mut().zip(panels.row(r)) {
-                    *y = crate::numerics::round_shift(i64::from(w) * mult, s).map_or(0, crate::numerics::sat32);
-                }
-            }
-            (Op::RowExp { bits, groups }, _) => {
-                let x = x();
-                let width = x.len() / groups as usize;
-                for (e, group) in self.i32_mut(node, i, part).iter_mut().zip(x.chunks_exact(width)) {
-                    *e = row_exponent(rows::max_abs(isa, group), bits);
-                }
-            }
-            (Op::Quantise { bits, groups }, _) => {
-                let (x, e) = (x(), self.i32(inputs[1], i, part));
-                let out = self.i16_mut(node, i, part);
-                let width = x.len() / groups as usize;
-                for ((y, x), e) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(e) {
-                    rows::mantissas(isa, x, *e, bits, y);
-                }
-                self.store(node, i, part, out, e, at);
-            }
-            (Op::SumSq { groups }, _) => {
-                let (x, e) = (x(), self.i32(inputs[1], i, part));
-                let width = x.len() / groups as usize;
-                for ((s, x), e) in self.i64_mut(node, i, part).iter_mut().zip(x.chunks_exact(width)).zip(e) {
-                    *s = rows::sum_of_squares(isa, x, *e);
-                }
-            }
-            (Op::RNorm { eps, root, .. }, _) => {
-                let (s, e) = (self.i64_mut(inputs[0], i, part), self.i32(inputs[1], i, part));
-                for ((pair, s), e) in self.i64_mut(node, i, part).chunks_exact_mut(2).zip(s).zip(e) {
-                    let (r, h) = reciprocal_root(*s, *e, eps, root);
-                    pair.copy_from_slice(&[r, h]);
-                }
-            }
-            (Op::Norm { groups, shift, gain_shift }, Loaded::Norm { gain, bias }) => {
-                let (x, e) = (x(), self.i32(inputs[1], i, part));
-                let roots = self.i64_mut(inputs[2], i, part);
-                let out = self.i32_mut(node, i, part);
-                let width = x.len() / groups as usize;
-                for (g, (x, y)) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate() {
-                    let own = |c: &'static [i32]| if c.len() == width { c } else { &c[g * width..][..width] };
-                    let (r, h) = (roots[2 * g], roots[2 * g + 1] as i32);
-                    rows::norm(isa, x, e[g], r, shift - h, own(gain), gain_shift, y);
-                    if let Some(bias) = bias {
-                        rows::add_bias(y, own(bias));
-                    }
-                }
-            }
-            (Op::RowSum {}, _) => self.i64_mut(node, i, part)[0] = rows::sum(isa, x()),
-            (Op::Centre {}, _) => {
-                let (x, total) = (x(), self.i64_mut(inputs[1], i, part)[0]);
-                let n = x.len() as i64;
-                rows::centre(isa, x, (total + n / 2).div_euclid(n), self.i32_mut(node, i, part));
-            }
-            (Op::Add {}, _) => rows::add(isa, x(), self.i32(inputs[1], i, part), self.i32_mut(node, i, part)),
-            (Op::Rescale { multiplier, shift }, _) => {
-                rows::rescale(isa, x(), multiplier, shift, self.i32_mut(node, i, part));
-            }
-            (Op::Lut { in_shift, shift }, Loaded::Table(t)) => {
-                rows::lut(isa, x(), in_shift, t, shift, self.i32_mut(node, i, part));
-            }
-            (Op::Act { in_shift, shift }, Loaded::Table(t)) => {
-                rows::act(isa, x(), in_shift, t, shift, self.i32_mut(node, i, part));
-            }
-            (Op::Glu { in_shift, shift }, Loaded::Table(t)) => {
-                let u = self.i32(inputs[1], i, part);
-                rows::glu(isa, x(), u, in_shift, t, shift, self.i32_mut(node, i, part));
-            }
-            (Op::Rope { head_dim }, Loaded::Rope(table)) => {
-                let (cosines, sines) = self.block.angles[*table].at(at.position);
-                let width = head_dim as usize;
-                let out = self.i32_mut(node, i, part).chunks_exact_mut(width);
-                for (y, x) in out.zip(x().chunks_exact(width)) {
-                    rows::rope(isa, x, cosines, sines, y);
-                }
-            }
-            (Op::Hadamard { block, shift }, _) => {
-                let (x, out) = (x(), self.i32_mut(node, i, part));
-                rows::hadamard(x, block as usize, shift, out, &mut self.own.transform);
-            }
-            // The plan takes every other operation into another kind of step, and refuses what it does not know.
-            _ => debug_assert!(false, "{op:?} is no row operation"),
-        }
-        self.tap_row(node, i, part);
-    }
-
-    /// Packs mantissas for products, or writes them to the sequence's cache.
-    fn store(&self, node: NodeId, i: usize, part: Part<'_>, m: &[i16], e: &[i32], at: &Row) {
-        match self.block.plan.slots[node.index()].home {
-            Home::Buffer(b) => {
-                if let View::Packed(packed, width) = &self.views[b] {
-                    // SAFETY: this thread alone works on the row.
-                    unsafe { packed.shape(part.rows.len(), *width).pack_row(self.place(b, i, part), m) };
-                }
-            }
-            Home::Cache { attention, what } => {
-                let heads = &self.block.sequences[&at.sequence.0].caches[attention];
-                let width = m.len() / heads.len();
-                for ((head, m), e) in heads.iter().zip(m.chunks_exact(width)).zip(e) {
-                    // SAFETY: this thread alone works on the position; room was made for it.
-                    unsafe {
-                        match what {
-                            Cached::Keys => head.write_key(at.position as usize, m, *e as i8),
-                            _ => head.write_value(at.position as usize, m, *e as i8),
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
+        unsafe { all.slice_mut(range) }
     }
 
     fn linear(&mut self, node: NodeId, part: Part<'_>) {
         let n = &self.block.constants.model.program().nodes[node.index()];
-        let (Op::Linear { shift }, Loaded::Linear(weights)) = (n.op, &self.block.constants.nodes[node.index()]) else {
+        let (Op::Linear { shift }, Loaded::Linear(weights)) =
+            (n.op, &self.block.constants.nodes[node.index()])
+        else {
             return;
         };
         let slots = &self.block.plan.slots;
-        let (Home::Buffer(x), Home::Buffer(y)) = (slots[n.inputs[0].index()].home, slots[node.index()].home) else {
+        let (Home::Buffer(x), Home::Buffer(y)) = (slots[n.inputs[0].index()].home, slots[node.index()].home)
+        else {
             return;
         };
         let (View::Packed(packed, width), View::I32(out)) = (&self.views[x], &self.views[y]) else { return };
         let mut shifts = std::mem::take(&mut self.own.shifts);
         shifts.clear();
-        shifts.extend((0..part.rows.len()).map(|i| shift - self.i32(n.inputs[1], i, part)[0]));
+        shifts.extend((0..part.rows.len()).map(|i| shift - self.read::<i32>(n.inputs[1], i, part)[0]));
         let stride = slots[node.index()].width;
         let packed = packed.shape(part.rows.len(), *width);
         // SAFETY: the barrier before this step made the input visible, the one after it the output; workers share
@@ -420,12 +278,14 @@ impl Task<'_, '_, '_> {
         let wide = group * a.head_dim;
         let Loaded::Exp(exp) = &self.block.constants.nodes[a.weight.index()] else { return };
         let row = Part { rows: &[i] };
-        let q = &self.i16_mut(a.q, 0, row)[kv_head * wide..][..wide];
-        let qe = &self.i32(a.qe, 0, row)[kv_head * group..][..group];
+        let q = &self.read::<i16>(a.q, 0, row)[kv_head * wide..][..wide];
+        let qe = &self.read::<i32>(a.qe, 0, row)[kv_head * group..][..group];
         let out = self.head_output(a.mix, i, kv_head * wide, wide);
         let visible = a.span.visible(at.position as usize, at.length);
-        let own = &mut self.own.attention;
-        attention::attend(head, q, qe, visible, a.multiplier, a.shift, exp, a.mix_shift, own, out);
+        let law = Law { multiplier: a.multiplier, shift: a.shift, exp, mix_shift: a.mix_shift };
+        let query = Query { q, exponents: qe, visible };
+        // SAFETY: keys and values of the visible positions were written before the last barrier.
+        unsafe { attention::attend(self.block.isa, head, &query, &law, &mut self.own.attention, out) };
     }
 
     /// All heads of row `i`, and the nodes inside of the attention to who listens.
@@ -433,14 +293,15 @@ impl Task<'_, '_, '_> {
         let a = &self.block.plan.attentions[attention];
         let at = self.block.rows[part.rows[i]];
         let group = a.heads / a.kv_heads;
-        let mut seen: [(NodeId, Vec<i64>); 5] = [a.score, a.top, a.weight, a.total, a.vtop].map(|n| (n, Vec::new()));
+        let mut seen: [(NodeId, Vec<i64>); 5] =
+            [a.score, a.top, a.weight, a.total, a.vtop].map(|n| (n, Vec::new()));
         for kv_head in 0..a.kv_heads {
             self.attend(attention, part.rows[i], kv_head);
             let own = &self.own.attention;
             let [score, top, weight, total, vtop] = &mut seen;
-            score.1.extend(own.scores[..group].iter().flatten().map(|x| i64::from(*x)));
+            score.1.extend((0..group).flat_map(|h| own.scores(h)).map(|x| i64::from(*x)));
             top.1.extend(own.tops[..group].iter().map(|x| i64::from(*x)));
-            weight.1.extend(own.weights[..group].iter().flatten().map(|x| i64::from(*x)));
+            weight.1.extend((0..group).flat_map(|h| own.weights(h)).map(|x| i64::from(*x)));
             total.1.extend(&own.totals[..group]);
             vtop.1.push(own.vtop.into());
         }
@@ -454,19 +315,12 @@ impl Task<'_, '_, '_> {
         }
     }
 
-    fn head_output(&self, mix: NodeId, row: usize, from: usize, width: usize) -> &'static mut [i32] {
-        let slot = &self.block.plan.slots[mix.index()];
-        match slot.home {
-            Home::Buffer(b) => match &self.views[b] {
-                // SAFETY: this thread alone writes this head of this row.
-                View::I32(v) => unsafe {
-                    let start = row * slot.width + from;
-                    extend_mut(v.slice_mut(start..start + width))
-                },
-                _ => &mut [],
-            },
-            _ => &mut [],
-        }
+    /// A head's part of a row of attention.
+    fn head_output(&self, mix: NodeId, row: usize, from: usize, width: usize) -> &'a mut [i32] {
+        let (all, range) = self.locate(mix, 0, Part { rows: &[row] });
+        let start = range.start + from;
+        // SAFETY: this thread alone writes this head of this row.
+        unsafe { all.slice_mut(start..start + width) }
     }
 
     fn pool(&self, node: NodeId, i: usize, part: Part<'_>) {
@@ -474,11 +328,12 @@ impl Task<'_, '_, '_> {
         let input = program.nodes[node.index()].inputs[0];
         let last = part.rows[i];
         let sequence = self.block.rows[last].sequence;
-        let first = (0..=last).rev().take_while(|r| self.block.rows[*r].sequence == sequence).last().unwrap_or(last);
-        let out = self.i32_mut(node, i, part);
+        let first =
+            (0..=last).rev().take_while(|r| self.block.rows[*r].sequence == sequence).last().unwrap_or(last);
+        let out = self.write::<i32>(node, i, part);
         let mut totals = vec![0_i64; out.len()];
         for r in first..=last {
-            let x = self.i32(input, 0, Part { rows: &[r] });
+            let x = self.read::<i32>(input, 0, Part { rows: &[r] });
             totals.iter_mut().zip(x).for_each(|(t, x)| *t += i64::from(*x));
         }
         let n = (last - first + 1) as i64;
@@ -487,90 +342,8 @@ impl Task<'_, '_, '_> {
         }
     }
 
-    /// What row `i` of the outputs gives.
-    fn emit(&mut self, i: usize, row: usize) -> Result<Emission, EngineError> {
-        let part = Part { rows: &[row] };
-        let program = self.block.constants.model.program();
-        let at = self.block.rows[row];
-        let ProgramOutput::Tokens { .. } = program.interface.output else {
-            let ProgramOutput::Vector { node, .. } = program.interface.output else { return Err(LOST.into()) };
-            return Ok(Emission::Vector(self.output_row(node, i, part).to_vec()));
-        };
-        let logits = self.output_row(self.block.plan.logits.ok_or(LOST)?, i, part);
-        let sampling = self.block.sequences[&at.sequence.0].sampling;
-        if let Some(tap) = self.tap {
-            return self.sample_by_nodes(logits, &sampling, &at, tap);
-        }
-        if sampling.is_greedy() {
-            return Ok(Emission::Token(rows::argmax(self.block.isa, logits) as u32));
-        }
-        let find = |f: &dyn Fn(&Op) -> bool| {
-            self.block.plan.chain.iter().find(|n| f(&program.nodes[n.index()].op)).copied()
-        };
-        let weigh = find(&|op| matches!(op, Op::Weigh {})).ok_or(LOST)?;
-        let distance = find(&|op| matches!(op, Op::Distance { .. })).ok_or(LOST)?;
-        let (Op::Distance { shift }, Loaded::Exp(exp)) =
-            (program.nodes[distance.index()].op, &self.block.constants.nodes[weigh.index()])
-        else {
-            return Err(LOST.into());
-        };
-        let own = &mut self.own.sample;
-        sample::sample(self.block.isa, logits, shift, exp, &sampling, at.position, own).map(Emission::Token)
-    }
-
-    /// A row of a node that leaves the head, at output `i`.
-    fn output_row(&self, node: NodeId, i: usize, part: Part<'_>) -> &'static [i32] {
-        let slot = &self.block.plan.slots[node.index()];
-        match slot.home {
-            Home::Buffer(b) if !self.block.plan.buffers[b].all => match &self.views[b] {
-                // SAFETY: written before the last barrier.
-                View::I32(v) => unsafe { extend(v.slice(i * slot.width..(i + 1) * slot.width)) },
-                _ => &[],
-            },
-            _ => self.i32(node, 0, part),
-        }
-    }
-
-    /// Sampling node by node with the reference kernels, for who wants to see the nodes.
-    fn sample_by_nodes(
-        &self,
-        logits: &[i32],
-        sampling: &Sampling,
-        at: &Row,
-        tap: &Mutex<&mut (dyn Tap + '_)>,
-    ) -> Result<Emission, EngineError> {
-        let model = &self.block.constants.model;
-        let program = model.program();
-        let logits_node = self.block.plan.logits.ok_or(LOST)?;
-        let mut values = HashMap::from([(logits_node, logits.iter().map(|x| i64::from(*x)).collect::<Vec<_>>())]);
-        for node in &self.block.plan.chain {
-            let n = &program.nodes[node.index()];
-            if n.range == Range::Sampled && sampling.is_greedy() {
-                continue;
-            }
-            let inputs = n.inputs.iter().map(|x| Ok(vec![values.get(x).ok_or(LOST)?.as_slice()]));
-            let operands = Operands {
-                inputs: inputs.collect::<Result<_, EngineError>>()?,
-                constants: n.constants.iter().filter_map(|c| model.constant(*c)).collect(),
-                token: at.token,
-                position: at.position,
-                row_groups: 1,
-                sampling,
-            };
-            let row = apply(&n.op, &operands)?;
-            let mut tap = lock(tap);
-            if tap.wants(*node) {
-                tap.row(at.sequence, *node, at.position, &row);
-            }
-            values.insert(*node, row);
-        }
-        let node = crate::engine::output_node(program.interface.output, sampling);
-        let token = values.get(&node).and_then(|row| row.first()).ok_or(LOST)?;
-        Ok(Emission::Token(*token as u32))
-    }
-
     /// Shows a row that has just been computed to who listens.
-    fn tap_row(&self, node: NodeId, i: usize, part: Part<'_>) {
+    pub(super) fn tap_row(&self, node: NodeId, i: usize, part: Part<'_>) {
         let Some(tap) = self.tap else { return };
         let mut tap = lock(tap);
         if !tap.wants(node) {
@@ -580,46 +353,37 @@ impl Task<'_, '_, '_> {
         let program = self.block.constants.model.program();
         let slot = &self.block.plan.slots[node.index()];
         let values: Vec<i64> = match (&program.nodes[node.index()].op, slot.kind) {
-            (Op::Quantise { .. }, _) => self.i16_mut(node, i, part).iter().map(|x| i64::from(*x)).collect(),
-            (_, super::plan::Kind::I64) => self.i64_mut(node, i, part).to_vec(),
-            _ => self.i32(node, i, part).iter().map(|x| i64::from(*x)).collect(),
+            (Op::Quantise { .. }, _) => {
+                self.read::<i16>(node, i, part).iter().map(|x| i64::from(*x)).collect()
+            }
+            (_, super::plan::Kind::I64) => self.read::<i64>(node, i, part).to_vec(),
+            _ => self.read::<i32>(node, i, part).iter().map(|x| i64::from(*x)).collect(),
         };
         tap.row(at.sequence, node, at.position, &values);
     }
 }
 
-const LOST: OutOfDomain = OutOfDomain("native");
+pub(super) const LOST: OutOfDomain = OutOfDomain("native");
 
-/// The state (r, h) of `rnorm` for one group.
-fn reciprocal_root(s: i64, e: i32, eps: i64, root: i64) -> (i64, i64) {
-    let eps = crate::numerics::round_shift(eps, 2 * e + 16).unwrap_or(i64::MAX);
-    let total = s.saturating_add(eps).clamp(1, crate::numerics::WIDE_LIMIT - 1) as u64;
-    let t = (62 - crate::numerics::bit_length(total)) & !1;
-    let q = (total << t).isqrt() as i64;
-    ((root + q / 2) / q, i64::from(t >> 1))
+/// An element of rows.
+pub(super) trait Element: Sized {
+    fn buffer<'a>(view: &View<'a>) -> Option<SharedMut<'a, Self>>;
+    fn scratch<'a>(task: &Task<'a, '_, '_>) -> SharedMut<'a, Self>;
 }
 
-/// A part of a thread's own scratch.
-///
-/// # Safety
-/// As said at `Task::i32`: no other reference to the part is in use.
-#[expect(clippy::mut_from_ref, reason = "parts of one's own scratch, see Safety")]
-unsafe fn scratch_part<T>(all: &[T], at: usize, width: usize) -> &'static mut [T] {
-    let part = &all[at..at + width];
-    // SAFETY: by the caller's promise.
-    unsafe { std::slice::from_raw_parts_mut(part.as_ptr().cast_mut(), width) }
+macro_rules! element {
+    ($($t:ident $variant:ident),*) => {$(
+        impl Element for $t {
+            fn buffer<'a>(view: &View<'a>) -> Option<SharedMut<'a, Self>> {
+                match view {
+                    View::$variant(v) => Some(*v),
+                    _ => None,
+                }
+            }
+            fn scratch<'a>(task: &Task<'a, '_, '_>) -> SharedMut<'a, Self> {
+                task.$t
+            }
+        }
+    )*};
 }
-
-/// # Safety
-/// The result is not used after the step.
-unsafe fn extend<T>(x: &[T]) -> &'static [T] {
-    // SAFETY: by the caller's promise.
-    unsafe { std::slice::from_raw_parts(x.as_ptr(), x.len()) }
-}
-
-/// # Safety
-/// The result is not used after the step.
-unsafe fn extend_mut<T>(x: &mut [T]) -> &'static mut [T] {
-    // SAFETY: by the caller's promise.
-    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr(), x.len()) }
-}
+element!(i32 I32, i16 I16, i64 I64);

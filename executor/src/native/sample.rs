@@ -29,7 +29,14 @@ pub(super) fn sample(
     let Scratch { distances: d, weights: w } = scratch;
     d.resize(logits.len(), 0);
     w.resize(logits.len(), 0);
-    rows::distances(isa, logits, rows::max(isa, logits), inverse_temperature(sampling.temperature)?, shift, d);
+    rows::distances(
+        isa,
+        logits,
+        rows::max(isa, logits),
+        inverse_temperature(sampling.temperature)?,
+        shift,
+        d,
+    );
     // Without a limit the crossing is in the bin of the farthest entry.
     let limit = match sampling.top_k as usize {
         0 => rows::max(isa, d) | 7,
@@ -50,7 +57,7 @@ pub(super) fn sample(
         w.iter_mut().for_each(|w| *w = if i64::from(*w) << 16 >= least { *w } else { 0 });
     }
     let blocks: Vec<i64> = w.chunks(BLOCK).map(|b| b.iter().map(|w| i64::from(*w)).sum()).collect();
-    let mut target = draw_below(&sampling.seed, position, blocks.iter().sum())? + 1;
+    let mut target = draw_below(&sampling.seed, position, blocks.iter().sum::<i64>().max(1))? + 1;
     let last = blocks.len() - 1;
     let block = blocks.iter().position(|b| reached(&mut target, *b)).unwrap_or(last);
     let part = &w[block * BLOCK..w.len().min((block + 1) * BLOCK)];

@@ -51,7 +51,6 @@ impl<'a, T> SharedMut<'a, T> {
     ///
     /// # Safety
     /// Until the next barrier nobody else reads or writes an element of `range`.
-    #[expect(clippy::mut_from_ref, reason = "that is what the type is for; see Safety")]
     pub unsafe fn slice_mut(&self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "part outside of the shared slice");
         // SAFETY: inside of the borrowed slice; exclusive by the caller's promise.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 /// Spins before a waiting thread gives its core away: 20 to 50 microseconds.
-const SPINS: u32 = 2048;
+const SPINS: u32 = 20_000;
 
 /// One thread's view of the running closure.
 #[derive(Debug)]
@@ -61,7 +61,8 @@ impl Team {
         let mut team = Self { crew: Arc::clone(&crew), threads: Vec::new(), turn: Mutex::new(()) };
         for index in 1..count {
             let crew = Arc::clone(&crew);
-            let spawned = thread::Builder::new().name(format!("kernel-{index}")).spawn(move || crew.serve(index))?;
+            let spawned =
+                thread::Builder::new().name(format!("kernel-{index}")).spawn(move || crew.serve(index))?;
             team.threads.push(spawned);
         }
         Ok(team)
@@ -83,7 +84,10 @@ impl Team {
         let erased: *const (dyn Fn(&Worker<'_>) + Sync + '_) = job;
         // SAFETY: only the lifetime changes; `finish` below returns after the last use by another thread. Nobody
         // reads the cell now: the threads wait for the next epoch.
-        unsafe { *crew.job.get() = Some(std::mem::transmute::<*const (dyn Fn(&Worker<'_>) + Sync + '_), Job>(erased)) };
+        unsafe {
+            *crew.job.get() =
+                Some(std::mem::transmute::<*const (dyn Fn(&Worker<'_>) + Sync + '_), Job>(erased))
+        };
         crew.unfinished.0.store(crew.count - 1, Ordering::Relaxed);
         crew.epoch.0.fetch_add(1, Ordering::Release);
         for thread in &self.threads {

@@ -33,6 +33,8 @@ pub enum DecodeError {
 
 /// Most nodes or constants of a program.
 pub const ITEMS_MAX: u32 = 1 << 17;
+/// Most stop tokens.
+pub const STOP_TOKENS_MAX: u32 = 1024;
 
 /// A cursor over untrusted bytes.
 pub(crate) struct Reader<'a> {

@@ -6,8 +6,8 @@ mod decode;
 pub mod op;
 mod validate;
 
-pub use decode::{DecodeError, ITEMS_MAX};
 pub(crate) use decode::Reader;
+pub use decode::{DecodeError, ITEMS_MAX, STOP_TOKENS_MAX};
 pub use validate::{Invalid, NodeInfo, validate};
 
 use bisection::Hash;
@@ -147,7 +147,9 @@ impl Width {
     pub fn at(self, t: usize, positions: usize) -> usize {
         match self {
             Self::Fixed(n) => n as usize,
-            Self::PerVisible { groups, span } => (groups as usize).saturating_mul(span.visible(t, positions).len()),
+            Self::PerVisible { groups, span } => {
+                (groups as usize).saturating_mul(span.visible(t, positions).len())
+            }
         }
     }
 }
@@ -251,7 +253,7 @@ impl Interface {
             _ => return Err(DecodeError::Attribute(kind.into())),
         };
         let (tokenizer, chat_template) = (Hash(from.bytes32()?), Hash(from.bytes32()?));
-        let n = from.count("stop tokens", 1024)?;
+        let n = from.count("stop tokens", STOP_TOKENS_MAX)?;
         let stop_tokens = (0..n).map(|_| from.u32()).collect::<Result<_, _>>()?;
         Ok(Self { vocabulary, context, stop_tokens, output, tokenizer, chat_template })
     }

@@ -139,10 +139,12 @@ macro_rules! operations {
             pub fn arity(&self) -> (std::ops::RangeInclusive<usize>, std::ops::RangeInclusive<usize>) {
                 match self { $(Self::$name { .. } => ($nodes, $constants)),* }
             }
-            pub(super) fn attributes(&self) -> Vec<i64> {
+            /// The attributes as in the canonical encoding.
+            pub fn attributes(&self) -> Vec<i64> {
                 match self { $(Self::$name { $($field),* } => vec![$($field.to_wire()),*]),* }
             }
-            pub(super) fn from_wire(code: u8, attributes: &[i64]) -> Result<Self, DecodeError> {
+            /// The operation of a code with its attributes as in the canonical encoding.
+            pub fn from_wire(code: u8, attributes: &[i64]) -> Result<Self, DecodeError> {
                 let mut rest = attributes.iter();
                 let op = match code {
                     $($code => Self::$name { $($field: <$type>::from_wire(
@@ -251,7 +253,7 @@ operations! {
     /// Cumulative sums: x.
     27 CumSum "cumsum" nodes 1..=1, constants 0..=0, {};
     /// First index whose cumulative sum reaches the target. See the specification for its inputs.
-    28 Crossing "crossing" nodes 1..=4, constants 0..=0, { /// What is looked for.
+    28 Crossing "crossing" nodes 1..=3, constants 0..=0, { /// What is looked for.
         target: Target };
     /// Weights of the entries within top-k: distances, two crossings; table.
     29 Weigh "weigh" nodes 3..=3, constants 1..=1, {};

@@ -63,10 +63,7 @@ impl ChatTemplate {
             )));
         }
         let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build();
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|e| error(&e))?);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_formatter(format_like_python);
@@ -74,22 +71,13 @@ impl ChatTemplate {
         environment.set_fuel(Some(FUEL));
         environment.add_function("raise_exception", raise_exception);
         environment.add_filter("tojson", tojson);
-        environment
-            .add_template_owned(NAME, source.to_owned())
-            .map_err(|e| error(&e))?;
-        Ok(Self {
-            environment,
-            special_tokens: special_tokens.to_vec(),
-        })
+        environment.add_template_owned(NAME, source.to_owned()).map_err(|e| error(&e))?;
+        Ok(Self { environment, special_tokens: special_tokens.to_vec() })
     }
 
     /// The text of a conversation; with `add_generation_prompt` it ends where the model is to speak. A template that
     /// insists on today's date is refused: see [`ChatTemplate::render_on`].
-    pub fn render(
-        &self,
-        messages: &[Message],
-        add_generation_prompt: bool,
-    ) -> Result<String, ChatError> {
+    pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, ChatError> {
         self.render_on(None, messages, add_generation_prompt)
     }
 
@@ -101,8 +89,7 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ChatError> {
-        let message =
-            |m: &Message| context! { role => m.role.as_str(), content => m.content.as_str() };
+        let message = |m: &Message| context! { role => m.role.as_str(), content => m.content.as_str() };
         let mut context = BTreeMap::from([
             ("messages", messages.iter().map(message).collect::<Value>()),
             ("tools", Value::from(())),
@@ -114,16 +101,12 @@ impl ChatTemplate {
             context.insert("strftime_now", Value::from_function(now));
         }
         context.extend(
-            self.special_tokens
-                .iter()
-                .map(|(name, text)| (name.as_str(), Value::from(text.as_str()))),
+            self.special_tokens.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str()))),
         );
 
         let template = self.environment.get_template(NAME).map_err(|e| error(&e))?;
         let mut output = Limited(Vec::new());
-        let rendered = template
-            .render_captured_to(Value::from(context), &mut output)
-            .map(drop);
+        let rendered = template.render_captured_to(Value::from(context), &mut output).map(drop);
         rendered.map_err(|e| error(&e))?;
         String::from_utf8(output.0).map_err(|e| ChatError::Template(e.to_string()))
     }
@@ -177,11 +160,7 @@ fn error(e: &Error) -> ChatError {
 }
 
 /// `None`, `True` and `False` are printed as Python prints them.
-fn format_like_python(
-    out: &mut Output<'_>,
-    state: &mut State<'_, '_>,
-    value: &Value,
-) -> Result<(), Error> {
+fn format_like_python(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     let text = match value.kind() {
         ValueKind::None => "None",
         ValueKind::Bool if value.is_true() => "True",
@@ -192,9 +171,7 @@ fn format_like_python(
 }
 
 fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
-    let indent = options
-        .get::<Option<usize>>("indent")?
-        .map(|width| width.min(16));
+    let indent = options.get::<Option<usize>>("indent")?.map(|width| width.min(16));
     options.get::<Option<bool>>("ensure_ascii")?;
     options.assert_all_used()?;
     to_json(value, indent).map_err(invalid)

@@ -28,25 +28,14 @@ pub(super) struct Facts {
 /// Parses and checks a file; returns it without its truncation and padding.
 pub(super) fn parse(json: &[u8]) -> Result<(Value, Facts), TokenizerError> {
     if json.len() > JSON_BYTES_MAX {
-        return Err(malformed(format!(
-            "{} bytes, at most {JSON_BYTES_MAX} are read",
-            json.len()
-        )));
+        return Err(malformed(format!("{} bytes, at most {JSON_BYTES_MAX} are read", json.len())));
     }
     let mut file: Value = serde_json::from_slice(json).map_err(|e| malformed(e.to_string()))?;
-    let root = file
-        .as_object_mut()
-        .ok_or_else(|| malformed("not an object"))?;
+    let root = file.as_object_mut().ok_or_else(|| malformed("not an object"))?;
     root.remove("truncation");
     root.remove("padding");
-    let model = root
-        .get("model")
-        .and_then(Value::as_object)
-        .ok_or_else(|| malformed("no model"))?;
-    let vocab = model
-        .get("vocab")
-        .and_then(Value::as_object)
-        .ok_or_else(|| malformed("no vocabulary"))?;
+    let model = root.get("model").and_then(Value::as_object).ok_or_else(|| malformed("no model"))?;
+    let vocab = model.get("vocab").and_then(Value::as_object).ok_or_else(|| malformed("no vocabulary"))?;
     check_model(model, vocab)?;
     check_decoder(root.get("decoder").unwrap_or(&Value::Null))?;
 
@@ -55,16 +44,8 @@ pub(super) fn parse(json: &[u8]) -> Result<(Value, Facts), TokenizerError> {
         claim(&mut by_id, text, token_id(text, Some(id))?)?;
     }
     let mut added = Vec::new();
-    for token in root
-        .get("added_tokens")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        let text = token
-            .get("content")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+    for token in root.get("added_tokens").and_then(Value::as_array).into_iter().flatten() {
+        let text = token.get("content").and_then(Value::as_str).unwrap_or_default();
         if text.is_empty() {
             return Err(malformed("an added token has no content"));
         }
@@ -74,17 +55,8 @@ pub(super) fn parse(json: &[u8]) -> Result<(Value, Facts), TokenizerError> {
     }
     let size = by_id.last_key_value().map_or(0, |(id, _)| *id as usize + 1);
     let unknown = model.get("unk_token").and_then(Value::as_str);
-    let unknown = unknown
-        .and_then(|text| by_id.iter().find(|(_, t)| *t == text))
-        .map(|(id, _)| *id);
-    Ok((
-        file,
-        Facts {
-            size,
-            unknown,
-            added,
-        },
-    ))
+    let unknown = unknown.and_then(|text| by_id.iter().find(|(_, t)| *t == text)).map(|(id, _)| *id);
+    Ok((file, Facts { size, unknown, added }))
 }
 
 fn malformed(reason: impl Into<String>) -> TokenizerError {
@@ -101,23 +73,18 @@ fn token_id(text: &str, id: Option<&Value>) -> Result<u32, TokenizerError> {
 /// Gives `id` to `text`; a second text for the same id is refused.
 fn claim(by_id: &mut BTreeMap<u32, String>, text: &str, id: u32) -> Result<(), TokenizerError> {
     match by_id.insert(id, text.to_owned()) {
-        Some(other) if other != text => Err(malformed(format!(
-            "tokens {other:?} and {text:?} have the same id {id}"
-        ))),
+        Some(other) if other != text => {
+            Err(malformed(format!("tokens {other:?} and {text:?} have the same id {id}")))
+        }
         _ => Ok(()),
     }
 }
 
-fn check_model(
-    model: &Map<String, Value>,
-    vocab: &Map<String, Value>,
-) -> Result<(), TokenizerError> {
+fn check_model(model: &Map<String, Value>, vocab: &Map<String, Value>) -> Result<(), TokenizerError> {
     if let Some(text) = model.get("unk_token").and_then(Value::as_str)
         && !vocab.contains_key(text)
     {
-        return Err(malformed(format!(
-            "unknown token {text:?} is not in the vocabulary"
-        )));
+        return Err(malformed(format!("unknown token {text:?} is not in the vocabulary")));
     }
     match model.get("type").and_then(Value::as_str) {
         Some("WordPiece") => Ok(()),
@@ -130,46 +97,30 @@ fn check_model(
 }
 
 fn check_bpe(model: &Map<String, Value>, vocab: &Map<String, Value>) -> Result<(), TokenizerError> {
-    if model
-        .get("dropout")
-        .and_then(Value::as_f64)
-        .is_some_and(|p| p != 0.0)
-    {
+    if model.get("dropout").and_then(Value::as_f64).is_some_and(|p| p != 0.0) {
         return Err(TokenizerError::Unsupported(
             "dropout makes every encoding random; set it to null".into(),
         ));
     }
     for affix in ["continuing_subword_prefix", "end_of_word_suffix"] {
-        if model
-            .get(affix)
-            .and_then(Value::as_str)
-            .is_some_and(|text| !text.is_empty())
-        {
+        if model.get(affix).and_then(Value::as_str).is_some_and(|text| !text.is_empty()) {
             return Err(TokenizerError::Unsupported(format!("BPE with a {affix}")));
         }
     }
-    let merges = model
-        .get("merges")
-        .and_then(Value::as_array)
-        .ok_or_else(|| malformed("no merges"))?;
+    let merges = model.get("merges").and_then(Value::as_array).ok_or_else(|| malformed("no merges"))?;
     for (rank, merge) in merges.iter().enumerate() {
         let pair = match merge {
             Value::String(text) => text.split_once(' '),
             Value::Array(pair) => match pair.as_slice() {
-                [Value::String(left), Value::String(right)] => {
-                    Some((left.as_str(), right.as_str()))
-                }
+                [Value::String(left), Value::String(right)] => Some((left.as_str(), right.as_str())),
                 _ => None,
             },
             _ => None,
         };
-        let (left, right) =
-            pair.ok_or_else(|| malformed(format!("merge {rank} is not a pair of tokens")))?;
+        let (left, right) = pair.ok_or_else(|| malformed(format!("merge {rank} is not a pair of tokens")))?;
         for token in [left, right, &format!("{left}{right}")] {
             if !vocab.contains_key(token) {
-                return Err(malformed(format!(
-                    "merge {rank} names {token:?}, which is no token"
-                )));
+                return Err(malformed(format!("merge {rank} names {token:?}, which is no token")));
             }
         }
     }
@@ -193,11 +144,7 @@ fn check_decoder(decoder: &Value) -> Result<(), TokenizerError> {
 }
 
 fn check_step(step: &Value) -> Result<(), TokenizerError> {
-    let refuse = |what: String| {
-        Err(TokenizerError::Unsupported(format!(
-            "{what} in a decoder sequence"
-        )))
-    };
+    let refuse = |what: String| Err(TokenizerError::Unsupported(format!("{what} in a decoder sequence")));
     match step.get("type").and_then(Value::as_str) {
         Some("Replace" | "ByteFallback" | "Fuse" | "Metaspace") => Ok(()),
         Some("Strip") if step.get("stop").and_then(Value::as_u64) == Some(0) => Ok(()),

@@ -25,9 +25,7 @@ const BEFORE: &str = "a";
 impl Pieces {
     pub(super) fn new(library: &tokenizers::Tokenizer) -> Result<Self, TokenizerError> {
         match library.get_decoder() {
-            Some(DecoderWrapper::ByteLevel(_)) => {
-                Ok(Self::ByteLevel(byte_alphabet().zip(0..=255).collect()))
-            }
+            Some(DecoderWrapper::ByteLevel(_)) => Ok(Self::ByteLevel(byte_alphabet().zip(0..=255).collect())),
             Some(decoder) => Ok(Self::Chain(decoder.clone())),
             None => Err(TokenizerError::Unsupported("no decoder".into())),
         }
@@ -38,8 +36,7 @@ impl Pieces {
         let decoder = match self {
             Self::ByteLevel(_) if added => return Ok(token.as_bytes().to_vec()),
             Self::ByteLevel(table) => {
-                let bytes: Option<Vec<u8>> =
-                    token.chars().map(|c| table.get(&c).copied()).collect();
+                let bytes: Option<Vec<u8>> = token.chars().map(|c| table.get(&c).copied()).collect();
                 return Ok(bytes.unwrap_or_else(|| token.as_bytes().to_vec()));
             }
             Self::Chain(decoder) => decoder,
@@ -52,11 +49,7 @@ impl Pieces {
             chain.remove(0);
         }
         let text = guarded(|| decoder.decode(chain)).map_err(TokenizerError::Text)?;
-        let own = if first {
-            &text
-        } else {
-            text.strip_prefix(BEFORE).unwrap_or(&text)
-        };
+        let own = if first { &text } else { text.strip_prefix(BEFORE).unwrap_or(&text) };
         Ok(own.as_bytes().to_vec())
     }
 }
@@ -67,10 +60,9 @@ pub(super) fn byte_alphabet() -> impl Iterator<Item = char> {
     let mut replaced = 0..;
     (0..=255u8).map(move |byte| match byte {
         b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF => char::from(byte),
-        _ => replaced
-            .next()
-            .and_then(|n: u32| char::from_u32(256 + n))
-            .unwrap_or(char::REPLACEMENT_CHARACTER),
+        _ => {
+            replaced.next().and_then(|n: u32| char::from_u32(256 + n)).unwrap_or(char::REPLACEMENT_CHARACTER)
+        }
     })
 }
 
@@ -94,11 +86,7 @@ pub struct DecodeStream<'a> {
 
 impl<'a> DecodeStream<'a> {
     pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
-        Self {
-            tokenizer,
-            pending: Vec::new(),
-            started: false,
-        }
+        Self { tokenizer, pending: Vec::new(), started: false }
     }
 
     /// The text that `id` completes; empty for special tokens and where a character is still unfinished.
@@ -108,10 +96,7 @@ impl<'a> DecodeStream<'a> {
         if self.tokenizer.is_special(id) {
             return Ok(String::new());
         }
-        let bytes =
-            self.tokenizer
-                .pieces
-                .bytes(&token, !self.started, self.tokenizer.is_added(id))?;
+        let bytes = self.tokenizer.pieces.bytes(&token, !self.started, self.tokenizer.is_added(id))?;
         self.started = true;
         self.pending.extend(bytes);
         Ok(take_complete(&mut self.pending))

@@ -65,9 +65,7 @@ pub fn tokenizer_json(v: &GgufVocabulary) -> Result<Vec<u8>, String> {
         "gpt2" => byte_level(v, &ids)?,
         "llama" => sentencepiece::parts(v, &tokens, &kinds, &ids)?,
         other => {
-            return Err(format!(
-                "tokenizer model {other:?} is not supported; gpt2 and llama are"
-            ));
+            return Err(format!("tokenizer model {other:?} is not supported; gpt2 and llama are"));
         }
     };
     let file = File {
@@ -157,15 +155,9 @@ fn check(v: &GgufVocabulary) -> Result<Vec<String>, String> {
         ));
     }
     if v.token_types.len() != count {
-        return Err(format!(
-            "{} token types for {count} tokens",
-            v.token_types.len()
-        ));
+        return Err(format!("{} token types for {count} tokens", v.token_types.len()));
     }
-    if v.token_types
-        .iter()
-        .any(|t| !(kind::NORMAL..=kind::BYTE).contains(t))
-    {
+    if v.token_types.iter().any(|t| !(kind::NORMAL..=kind::BYTE).contains(t)) {
         return Err("a token type is not between 1 and 6".into());
     }
     for (name, id) in [("bos", v.bos), ("eos", v.eos), ("unknown", v.unk)] {
@@ -174,16 +166,10 @@ fn check(v: &GgufVocabulary) -> Result<Vec<String>, String> {
         }
     }
     if let Some(long) = v.tokens.iter().position(|t| t.len() > TOKEN_BYTES_MAX) {
-        return Err(format!(
-            "token {long} is longer than {TOKEN_BYTES_MAX} bytes"
-        ));
+        return Err(format!("token {long} is longer than {TOKEN_BYTES_MAX} bytes"));
     }
     let name = |(id, text): (usize, &String)| {
-        if text.is_empty() {
-            format!("[EMPTY_{id}]")
-        } else {
-            text.clone()
-        }
+        if text.is_empty() { format!("[EMPTY_{id}]") } else { text.clone() }
     };
     Ok(v.tokens.iter().enumerate().map(name).collect())
 }
@@ -241,10 +227,7 @@ fn added_tokens(tokens: &[String], kinds: &[i32]) -> Vec<Value> {
         .collect()
 }
 
-fn byte_level<'a>(
-    v: &'a GgufVocabulary,
-    ids: &HashMap<&'a str, usize>,
-) -> Result<Parts<'a>, String> {
+fn byte_level<'a>(v: &'a GgufVocabulary, ids: &HashMap<&'a str, usize>) -> Result<Parts<'a>, String> {
     let split = pre::named(&v.pre)?;
     let mut merges = Vec::with_capacity(v.merges.len());
     for (rank, merge) in v.merges.iter().enumerate() {
@@ -254,9 +237,7 @@ fn byte_level<'a>(
             .ok_or_else(|| format!("merge {rank} ({merge:?}) is not a pair of tokens"))?;
         for token in [left, right, &format!("{left}{right}")] {
             if !ids.contains_key(token) {
-                return Err(format!(
-                    "merge {rank} ({merge:?}) names {token:?}, which is no token"
-                ));
+                return Err(format!("merge {rank} ({merge:?}) names {token:?}, which is no token"));
             }
         }
         merges.push((left, right));
@@ -277,10 +258,7 @@ fn byte_level<'a>(
 
 /// Are all 256 byte tokens there, so that any text can be expressed.
 pub(super) fn has_all_bytes(tokens: &[String], kinds: &[i32]) -> bool {
-    let bytes = tokens
-        .iter()
-        .zip(kinds)
-        .filter(|(_, kind)| **kind == kind::BYTE);
+    let bytes = tokens.iter().zip(kinds).filter(|(_, kind)| **kind == kind::BYTE);
     let mut seen = [false; 256];
     for (token, _) in bytes {
         if let Some(slot) = fallback_byte(token).and_then(|byte| seen.get_mut(usize::from(byte))) {

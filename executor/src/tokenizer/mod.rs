@@ -17,9 +17,7 @@ mod sentencepiece;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tokenizers::{
-    AddedToken, AddedVocabulary, Model, OffsetType, PreTokenizer, Result as LibraryResult,
-};
+use tokenizers::{AddedToken, AddedVocabulary, Model, OffsetType, PreTokenizer, Result as LibraryResult};
 
 pub use decode::DecodeStream;
 pub use error::TokenizerError;
@@ -50,9 +48,7 @@ pub struct Tokenizer {
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokenizer")
-            .field("size", &self.size)
-            .finish_non_exhaustive()
+        f.debug_struct("Tokenizer").field("size", &self.size).finish_non_exhaustive()
     }
 }
 
@@ -75,8 +71,7 @@ impl Tokenizer {
         let bos = if options.add_bos { options.bos } else { None };
         if options.add_bos && bos.is_none_or(|id| library.id_to_token(id).is_none()) {
             return Err(TokenizerError::Malformed(
-                "the model wants a beginning-of-sequence token, but names none of its vocabulary"
-                    .into(),
+                "the model wants a beginning-of-sequence token, but names none of its vocabulary".into(),
             ));
         }
         let special = library
@@ -88,15 +83,7 @@ impl Tokenizer {
         let recognising = library.get_added_vocabulary().clone();
         library.set_encode_special_tokens(true);
         let pieces = decode::Pieces::new(&library)?;
-        Ok(Self {
-            library,
-            recognising,
-            special,
-            unknown: facts.unknown,
-            bos,
-            size: facts.size,
-            pieces,
-        })
+        Ok(Self { library, recognising, special, unknown: facts.unknown, bos, size: facts.size, pieces })
     }
 
     /// The tokenizer of a model: its `tokenizer.json`, whether it adds a beginning-of-sequence token, and the texts of
@@ -128,40 +115,27 @@ impl Tokenizer {
     /// beginning-of-sequence token). With `allow_special` true, `text` was rendered by a chat template: special tokens
     /// in it are recognised, and nothing is added, because the template has written the frame itself.
     pub fn encode(&self, text: &str, allow_special: bool) -> Result<Vec<u32>, TokenizerError> {
-        let added = if allow_special {
-            &self.recognising
-        } else {
-            self.library.get_added_vocabulary()
-        };
+        let added = if allow_special { &self.recognising } else { self.library.get_added_vocabulary() };
         let plain = guarded(|| {
             let mut parts = added.extract_and_normalize(self.library.get_normalizer(), text);
             if let Some(pre_tokenizer) = self.library.get_pre_tokenizer() {
                 pre_tokenizer.pre_tokenize(&mut parts)?;
             }
-            self.library
-                .get_model()
-                .tokenize_in_pretokenized(&mut parts, None)?;
+            self.library.get_model().tokenize_in_pretokenized(&mut parts, None)?;
             parts.into_encoding(None, 0, OffsetType::None)
         })
         .map_err(TokenizerError::Text)?;
         if !allow_special {
-            let forged = plain
-                .get_ids()
-                .iter()
-                .find(|id| self.special.contains(id) && self.unknown != Some(**id));
+            let forged =
+                plain.get_ids().iter().find(|id| self.special.contains(id) && self.unknown != Some(**id));
             if let Some(id) = forged {
                 return Err(TokenizerError::SpecialFromText(*id));
             }
         }
         let framed = guarded(|| self.library.post_process(plain, None, !allow_special))
             .map_err(TokenizerError::Text)?;
-        let bos = self
-            .bos
-            .filter(|bos| !allow_special && framed.get_ids().first() != Some(bos));
-        let ids: Vec<u32> = bos
-            .into_iter()
-            .chain(framed.get_ids().iter().copied())
-            .collect();
+        let bos = self.bos.filter(|bos| !allow_special && framed.get_ids().first() != Some(bos));
+        let ids: Vec<u32> = bos.into_iter().chain(framed.get_ids().iter().copied()).collect();
         for id in &ids {
             self.known(*id)?;
         }
@@ -209,49 +183,28 @@ impl Tokenizer {
     /// tokens, and the result is encoded as one: a service asks this of each message to keep users from writing a
     /// turn that is not theirs.
     pub fn special_in(&self, text: &str) -> Option<String> {
-        let tokens = self
-            .special
-            .iter()
-            .filter_map(|id| self.library.id_to_token(*id));
-        tokens
-            .filter_map(|token| text.find(&token).map(|at| (at, token)))
-            .min()
-            .map(|(_, token)| token)
+        let tokens = self.special.iter().filter_map(|id| self.library.id_to_token(*id));
+        tokens.filter_map(|token| text.find(&token).map(|at| (at, token))).min().map(|(_, token)| token)
     }
 
     fn is_added(&self, id: u32) -> bool {
-        self.library
-            .get_added_vocabulary()
-            .get_added_tokens_decoder()
-            .contains_key(&id)
+        self.library.get_added_vocabulary().get_added_tokens_decoder().contains_key(&id)
     }
 
     fn known(&self, id: u32) -> Result<String, TokenizerError> {
-        self.library
-            .id_to_token(id)
-            .ok_or(TokenizerError::UnknownId {
-                id,
-                size: self.size,
-            })
+        self.library.id_to_token(id).ok_or(TokenizerError::UnknownId { id, size: self.size })
     }
 }
 
 /// Marks tokens of the vocabulary as special; keeps the properties of those that the file declares special already.
-fn add_special(
-    library: &mut tokenizers::Tokenizer,
-    texts: &[String],
-) -> Result<(), TokenizerError> {
+fn add_special(library: &mut tokenizers::Tokenizer, texts: &[String]) -> Result<(), TokenizerError> {
     for text in texts {
         let Some(id) = library.token_to_id(text) else {
             return Err(TokenizerError::Malformed(format!(
                 "special token {text:?} is not in the vocabulary: take it out of the model's special tokens"
             )));
         };
-        if library
-            .get_added_tokens_decoder()
-            .get(&id)
-            .is_some_and(|token| token.special)
-        {
+        if library.get_added_tokens_decoder().get(&id).is_some_and(|token| token.special) {
             continue;
         }
         let token = AddedToken::from(text.as_str(), true);

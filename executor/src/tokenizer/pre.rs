@@ -28,27 +28,15 @@ pub(super) fn named(name: &str) -> Result<Split, String> {
     Ok(match name {
         "gpt-2" => plain(&[GPT2]),
         "smollm" => Split {
-            pre_tokenizer: sequence(vec![
-                json!({"type": "Digits", "individual_digits": true}),
-                split(GPT2),
-            ]),
+            pre_tokenizer: sequence(vec![json!({"type": "Digits", "individual_digits": true}), split(GPT2)]),
             ..plain(&[])
         },
         // llama.cpp's own: it stands in for whatever the model was trained with.
         "default" => plain(&[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"]),
-        "llama3" | "llama-v3" | "llama-bpe" => Split {
-            ignore_merges: true,
-            ..plain(&[LLAMA3])
-        },
+        "llama3" | "llama-v3" | "llama-bpe" => Split { ignore_merges: true, ..plain(&[LLAMA3]) },
         "smaug-bpe" => plain(&[LLAMA3]),
-        "qwen2" => Split {
-            normalizer: json!({"type": "NFC"}),
-            ..plain(&[QWEN2])
-        },
-        "tekken" => Split {
-            ignore_merges: true,
-            ..plain(&[TEKKEN])
-        },
+        "qwen2" => Split { normalizer: json!({"type": "NFC"}), ..plain(&[QWEN2]) },
+        "tekken" => Split { ignore_merges: true, ..plain(&[TEKKEN]) },
         other => {
             return Err(format!(
                 "pre-tokenizer {other:?} is not supported; default, gpt-2, llama-bpe, qwen2, smaug-bpe, smollm \
@@ -63,6 +51,8 @@ fn split(pattern: &str) -> Value {
 }
 
 fn sequence(mut steps: Vec<Value>) -> Value {
-    steps.push(json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}));
+    steps.push(
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}),
+    );
     json!({"type": "Sequence", "pretokenizers": steps})
 }

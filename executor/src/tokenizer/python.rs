@@ -26,15 +26,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const DAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 impl Date {
     /// A day between the years 1000 and 9999; month and day count from 1. None if there is no such day.
@@ -52,10 +44,7 @@ impl Date {
     }
 
     fn month_name(self) -> &'static str {
-        MONTHS
-            .get(usize::from(self.month) - 1)
-            .copied()
-            .unwrap_or_default()
+        MONTHS.get(usize::from(self.month) - 1).copied().unwrap_or_default()
     }
 
     /// Zeller's congruence, with Sunday first.
@@ -64,11 +53,8 @@ impl Date {
             1 | 2 => (u32::from(self.year) - 1, u32::from(self.month) + 12),
             month => (u32::from(self.year), u32::from(month)),
         };
-        let day =
-            u32::from(self.day) + 13 * (month + 1) / 5 + year + year / 4 - year / 100 + year / 400;
-        DAYS.get((day as usize + 6) % 7)
-            .copied()
-            .unwrap_or_default()
+        let day = u32::from(self.day) + 13 * (month + 1) / 5 + year + year / 4 - year / 100 + year / 400;
+        DAYS.get((day as usize + 6) % 7).copied().unwrap_or_default()
     }
 }
 
@@ -92,10 +78,7 @@ pub(super) fn strftime(date: Date, format: &str) -> Result<String, String> {
             Some('a') => text.push_str(short(date.day_name())),
             Some('%') => text.push('%'),
             other => {
-                return Err(format!(
-                    "strftime_now: %{} is not supported",
-                    other.unwrap_or(' ')
-                ));
+                return Err(format!("strftime_now: %{} is not supported", other.unwrap_or(' ')));
             }
         }
     }
@@ -116,12 +99,7 @@ pub(super) fn to_json(value: &Value, indent: Option<usize>) -> Result<String, St
     Ok(text)
 }
 
-fn write_json(
-    text: &mut String,
-    value: &Value,
-    indent: Option<usize>,
-    depth: usize,
-) -> Result<(), String> {
+fn write_json(text: &mut String, value: &Value, indent: Option<usize>, depth: usize) -> Result<(), String> {
     if depth > DEPTH_MAX {
         return Err("tojson: nested too deeply".into());
     }

@@ -26,24 +26,15 @@ pub(super) fn parts<'a>(
     ids: &HashMap<&'a str, usize>,
 ) -> Result<Parts<'a>, String> {
     if v.scores.len() != tokens.len() {
-        return Err(format!(
-            "{} scores for {} tokens",
-            v.scores.len(),
-            tokens.len()
-        ));
+        return Err(format!("{} scores for {} tokens", v.scores.len(), tokens.len()));
     }
     if let Some(id) = v.scores.iter().position(|score| score.is_nan()) {
         return Err(format!("the score of token {id} is not a number"));
     }
     if !has_all_bytes(tokens, kinds) {
-        return Err(
-            "not all of the tokens <0x00> to <0xFF> are there; texts could not be expressed".into(),
-        );
+        return Err("not all of the tokens <0x00> to <0xFF> are there; texts could not be expressed".into());
     }
-    let unknown = v
-        .unk
-        .and_then(|id| tokens.get(id as usize))
-        .map(String::as_str);
+    let unknown = v.unk.and_then(|id| tokens.get(id as usize)).map(String::as_str);
     let replace = json!({"type": "Replace", "pattern": {"String": " "}, "content": SPACE});
     let mut decoders = vec![
         json!({"type": "Replace", "pattern": {"String": SPACE}, "content": " "}),
@@ -93,20 +84,11 @@ fn merges<'a>(
     kinds: &[i32],
     ids: &HashMap<&'a str, usize>,
 ) -> Result<Vec<(&'a str, &'a str)>, String> {
-    let merged = |id: usize| {
-        matches!(
-            kinds.get(id),
-            Some(&(kind::NORMAL | kind::USER_DEFINED | kind::UNUSED))
-        )
-    };
+    let merged =
+        |id: usize| matches!(kinds.get(id), Some(&(kind::NORMAL | kind::USER_DEFINED | kind::UNUSED)));
     let mut bytes = 0;
     let mut cuts = Vec::new();
-    for (id, (token, score)) in tokens
-        .iter()
-        .zip(scores)
-        .enumerate()
-        .filter(|(id, _)| merged(*id))
-    {
+    for (id, (token, score)) in tokens.iter().zip(scores).enumerate().filter(|(id, _)| merged(*id)) {
         if kinds.get(id) != Some(&kind::NORMAL) && token.len() > PIECE_BYTES_MAX {
             continue;
         }
@@ -124,12 +106,7 @@ fn merges<'a>(
             };
             if merged(l) && merged(r) {
                 // -0.0 and 0.0 are one score.
-                cuts.push(Cut {
-                    left,
-                    right,
-                    score: score + 0.0,
-                    ids: (id, l, r),
-                });
+                cuts.push(Cut { left, right, score: score + 0.0, ids: (id, l, r) });
             }
         }
     }

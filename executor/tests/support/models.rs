@@ -9,17 +9,11 @@ pub(crate) fn model_source(name: &str) -> PathBuf {
         "minilm" => "all-MiniLM-L6-v2",
         other => panic!("no model {other:?} is downloaded for tests"),
     };
-    let cache = std::env::var_os("REFUTE_CACHE")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| {
-            let home = std::env::var_os("HOME").expect("set HOME or REFUTE_CACHE");
-            PathBuf::from(home).join(".cache/refute")
-        });
+    let cache = std::env::var_os("REFUTE_CACHE").map(PathBuf::from).unwrap_or_else(|| {
+        let home = std::env::var_os("HOME").expect("set HOME or REFUTE_CACHE");
+        PathBuf::from(home).join(".cache/refute")
+    });
     let path = cache.join("sources").join(file);
-    assert!(
-        path.exists(),
-        "{} is not there: run `make setup`",
-        path.display()
-    );
+    assert!(path.exists(), "{} is not there: run `make setup`", path.display());
     path
 }

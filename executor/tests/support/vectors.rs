@@ -18,11 +18,7 @@ pub(crate) fn mismatches(tokenizer: &Tokenizer, lines: &str) -> (Vec<Mismatch>, 
             serde_json::from_str(line).expect("a line of vectors");
         let ids = tokenizer.encode(&text, special == 1);
         if ids.as_ref() != Ok(&expected) {
-            wrong.push(Mismatch {
-                text,
-                ids,
-                expected,
-            });
+            wrong.push(Mismatch { text, ids, expected });
         }
     }
     (wrong, lines.lines().count())

@@ -56,9 +56,7 @@ pub(super) fn head_dim(keys: &Keys<'_>) -> Result<usize, ImportError> {
 
 /// How many dimensions of a head rotate.
 pub(super) fn rotated(keys: &Keys<'_>) -> Result<usize, ImportError> {
-    Ok(keys
-        .count("rope.dimension_count")?
-        .unwrap_or(head_dim(keys)?))
+    Ok(keys.count("rope.dimension_count")?.unwrap_or(head_dim(keys)?))
 }
 
 /// The whole configuration.
@@ -67,17 +65,15 @@ pub(super) fn config(keys: &Keys<'_>, hints: Hints) -> Result<ModelConfig, Impor
     let gemma = architecture == Architecture::Gemma3;
     let layer_count = keys.needed_count("block_count")?;
     check_layers(layer_count)?;
-    let heads = scalar_count(keys, "attention.head_count")?
-        .ok_or_else(|| keys.missing("attention.head_count"))?;
+    let heads =
+        scalar_count(keys, "attention.head_count")?.ok_or_else(|| keys.missing("attention.head_count"))?;
     let width = keys.needed_count("embedding_length")?;
     let head_dim = head_dim(keys)?;
     refuse_variants(keys)?;
     let context = keys.needed_count("context_length")?;
     let attention_scale = match keys.real("attention.scale")? {
         Some(scale) if scale != 0.0 => scale,
-        _ if gemma && layer_count == GEMMA_27B_LAYERS => {
-            1.0 / libm::sqrt(real(width) / real(heads))
-        }
+        _ if gemma && layer_count == GEMMA_27B_LAYERS => 1.0 / libm::sqrt(real(width) / real(heads)),
         _ => 1.0 / libm::sqrt(real(head_dim)),
     };
     let ropes = ropes(keys, gemma, hints.rope_divisors, context)?;
@@ -89,23 +85,16 @@ pub(super) fn config(keys: &Keys<'_>, hints: Hints) -> Result<ModelConfig, Impor
         heads,
         kv_heads: scalar_count(keys, "attention.head_count_kv")?.unwrap_or(heads),
         head_dim,
-        ffn: scalar_count(keys, "feed_forward_length")?
-            .ok_or_else(|| keys.missing("feed_forward_length"))?,
+        ffn: scalar_count(keys, "feed_forward_length")?.ok_or_else(|| keys.missing("feed_forward_length"))?,
         vocabulary: hints.vocabulary,
         context,
         norm_eps: keys
             .real("attention.layer_norm_rms_epsilon")?
             .ok_or_else(|| keys.missing("attention.layer_norm_rms_epsilon"))?,
-        activation: if gemma {
-            Activation::GeluTanh
-        } else {
-            Activation::Silu
-        },
+        activation: if gemma { Activation::GeluTanh } else { Activation::Silu },
         attention_scale,
         embed_scale: if gemma { libm::sqrt(real(width)) } else { 1.0 },
-        logit_softcap: keys
-            .real("final_logit_softcapping")?
-            .filter(|cap| *cap != 0.0),
+        logit_softcap: keys.real("final_logit_softcapping")?.filter(|cap| *cap != 0.0),
         ropes,
         layers,
         normalize_embedding: false,
@@ -122,16 +111,8 @@ fn scalar_count(keys: &Keys<'_>, key: &str) -> Result<Option<usize>, ImportError
 
 /// Settings that would make another graph.
 fn refuse_variants(keys: &Keys<'_>) -> Result<(), ImportError> {
-    let zero = [
-        "expert_count",
-        "expert_used_count",
-        "attention.max_alibi_bias",
-        "attention.clamp_kqv",
-    ];
-    for key in zero
-        .into_iter()
-        .chain(["attn_logit_softcapping", "pooling_type", "logit_scale"])
-    {
+    let zero = ["expert_count", "expert_used_count", "attention.max_alibi_bias", "attention.clamp_kqv"];
+    for key in zero.into_iter().chain(["attn_logit_softcapping", "pooling_type", "logit_scale"]) {
         keys.only_neutral(key, &[0.0])?;
     }
     for key in ["attention.causal", "embedding_scale", "residual_scale"] {
@@ -161,11 +142,7 @@ fn ropes(
     Ok(ropes)
 }
 
-fn scaling(
-    keys: &Keys<'_>,
-    divisors: Option<Vec<f64>>,
-    context: usize,
-) -> Result<Scaling, ImportError> {
+fn scaling(keys: &Keys<'_>, divisors: Option<Vec<f64>>, context: usize) -> Result<Scaling, ImportError> {
     let kind = keys.text("rope.scaling.type")?;
     let factor = match keys.real("rope.scaling.factor")? {
         None => keys.real("rope.scale_linear")?,
@@ -175,10 +152,7 @@ fn scaling(
     keys.bool("rope.scaling.finetuned")?;
     keys.only_neutral("rope.scaling.attn_factor", &[1.0])?;
     keys.only_neutral("rope.scaling.yarn_ext_factor", &[1.0])?;
-    let beta = [
-        keys.real("rope.scaling.yarn_beta_fast")?,
-        keys.real("rope.scaling.yarn_beta_slow")?,
-    ];
+    let beta = [keys.real("rope.scaling.yarn_beta_fast")?, keys.real("rope.scaling.yarn_beta_slow")?];
     let stretched = factor.filter(|factor| *factor != 0.0 && *factor != 1.0);
     let scaling = match (kind, stretched) {
         (Some("yarn"), Some(factor)) => Scaling::Yarn {
@@ -196,21 +170,14 @@ fn scaling(
     match (divisors, scaling) {
         (None, scaling) => Ok(scaling),
         (Some(divisors), Scaling::None) => Ok(Scaling::Divisors(divisors)),
-        (Some(_), _) => Err(ImportError::Unsupported(
-            "rope_freqs.weight together with rope.scaling.type".into(),
-        )),
+        (Some(_), _) => {
+            Err(ImportError::Unsupported("rope_freqs.weight together with rope.scaling.type".into()))
+        }
     }
 }
 
-fn layers(
-    keys: &Keys<'_>,
-    gemma: bool,
-    count: usize,
-    context: usize,
-) -> Result<Vec<Layer>, ImportError> {
-    let window = keys
-        .count("attention.sliding_window")?
-        .filter(|n| *n > 0 && (gemma || *n < context));
+fn layers(keys: &Keys<'_>, gemma: bool, count: usize, context: usize) -> Result<Vec<Layer>, ImportError> {
+    let window = keys.count("attention.sliding_window")?.filter(|n| *n > 0 && (gemma || *n < context));
     let window = window.and_then(|n| u32::try_from(n).ok());
     let pattern = pattern(keys, gemma, count)?;
     if gemma && window.is_none() {
@@ -218,10 +185,7 @@ fn layers(
     }
     Ok(pattern
         .into_iter()
-        .map(|local| Layer {
-            window: window.filter(|_| local),
-            rope: Some(usize::from(gemma && local)),
-        })
+        .map(|local| Layer { window: window.filter(|_| local), rope: Some(usize::from(gemma && local)) })
         .collect())
 }
 
@@ -230,13 +194,10 @@ fn pattern(keys: &Keys<'_>, gemma: bool, count: usize) -> Result<Vec<bool>, Impo
     const KEY: &str = "attention.sliding_window_pattern";
     let every = |n: usize| (1..=count).map(|layer| !layer.is_multiple_of(n)).collect();
     match keys.any(KEY) {
-        Some(Value::Array(array)) if array.count == count => array
-            .bools()
-            .map_err(|reason| malformed(keys.path, format!("{KEY} {reason}"))),
-        Some(Value::Array(array)) => Err(malformed(
-            keys.path,
-            format!("{KEY} has {} entries", array.count),
-        )),
+        Some(Value::Array(array)) if array.count == count => {
+            array.bools().map_err(|reason| malformed(keys.path, format!("{KEY} {reason}")))
+        }
+        Some(Value::Array(array)) => Err(malformed(keys.path, format!("{KEY} has {} entries", array.count))),
         Some(_) => Ok(every(keys.needed_count(KEY)?.max(1))),
         None if gemma => Ok(every(GEMMA_PATTERN)),
         None => Ok(vec![true; count]),

@@ -19,12 +19,7 @@ const TEXTS_MAX: usize = 1 << 22;
 impl<'a> Cursor<'a> {
     /// At the beginning of `bytes`; `path` is for error messages.
     pub(super) fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
-        Self {
-            path,
-            bytes,
-            at: 0,
-            texts_left: TEXTS_MAX,
-        }
+        Self { path, bytes, at: 0, texts_left: TEXTS_MAX }
     }
 
     /// How many bytes have been read.
@@ -36,9 +31,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn take(&mut self, n: usize) -> Result<&'a [u8], ImportError> {
         let end = self.at.checked_add(n);
         let Some(taken) = end.and_then(|end| self.bytes.get(self.at..end)) else {
-            return Err(self.error(format!(
-                "it ends where {n} more bytes should follow; download it again"
-            )));
+            return Err(self.error(format!("it ends where {n} more bytes should follow; download it again")));
         };
         self.at += n;
         Ok(taken)
@@ -63,9 +56,7 @@ impl<'a> Cursor<'a> {
         let count = self.u64()?;
         match usize::try_from(count) {
             Ok(n) if n <= most => Ok(n),
-            _ => Err(self.error(format!(
-                "it announces {count} {what}; at most {most} are possible"
-            ))),
+            _ => Err(self.error(format!("it announces {count} {what}; at most {most} are possible"))),
         }
     }
 
@@ -91,16 +82,11 @@ impl<'a> Cursor<'a> {
         for _ in 0..count {
             self.text_bytes()?;
         }
-        self.bytes
-            .get(begin..self.at)
-            .ok_or_else(|| self.error("it ends too early"))
+        self.bytes.get(begin..self.at).ok_or_else(|| self.error("it ends too early"))
     }
 
     /// An error in this file, at this place.
     pub(super) fn error(&self, reason: impl AsRef<str>) -> ImportError {
-        malformed(
-            self.path,
-            format!("at byte {}: {}", self.at, reason.as_ref()),
-        )
+        malformed(self.path, format!("at byte {}: {}", self.at, reason.as_ref()))
     }
 }

@@ -52,12 +52,7 @@ pub(super) fn parse<'a>(path: &'a Path, bytes: &'a [u8]) -> Result<GgufFile<'a>,
     let begin = cursor.at().checked_next_multiple_of(alignment);
     let begin = begin.ok_or_else(|| cursor.error("its data begins outside of memory"))?;
     place(path, &mut tensors, begin, bytes.len())?;
-    refuse_ballast(
-        path,
-        &tensors,
-        alignment,
-        bytes.len() - begin.min(bytes.len()),
-    )?;
+    refuse_ballast(path, &tensors, alignment, bytes.len() - begin.min(bytes.len()))?;
     Ok(GgufFile { metadata, tensors })
 }
 
@@ -70,9 +65,9 @@ fn header(cursor: &mut Cursor<'_>, path: &Path) -> Result<(), ImportError> {
     }
     match cursor.u32()? {
         2 | 3 => Ok(()),
-        version if matches!(version.swap_bytes(), 1..=3) => Err(ImportError::Unsupported(
-            "a big-endian GGUF file; convert it to little-endian".into(),
-        )),
+        version if matches!(version.swap_bytes(), 1..=3) => {
+            Err(ImportError::Unsupported("a big-endian GGUF file; convert it to little-endian".into()))
+        }
         version => Err(ImportError::Unsupported(format!(
             "GGUF version {version}; versions 2 and 3 are read, so convert the model again"
         ))),
@@ -83,9 +78,7 @@ fn name<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, ImportError> {
     let name = cursor.text()?;
     match name.len() {
         1..=NAME_MAX => Ok(name),
-        length => Err(cursor.error(format!(
-            "a name has {length} bytes; 1 to {NAME_MAX} are accepted"
-        ))),
+        length => Err(cursor.error(format!("a name has {length} bytes; 1 to {NAME_MAX} are accepted"))),
     }
 }
 
@@ -94,18 +87,12 @@ fn alignment(path: &Path, metadata: &BTreeMap<&str, Value<'_>>) -> Result<usize,
         None => ALIGNMENT_DEFAULT,
         Some(Value::Unsigned(alignment)) => *alignment,
         Some(other) => {
-            return Err(malformed(
-                path,
-                format!("general.alignment is {}", other.kind()),
-            ));
+            return Err(malformed(path, format!("general.alignment is {}", other.kind())));
         }
     };
     match usize::try_from(alignment) {
         Ok(n) if n.is_power_of_two() && n <= 1 << 20 => Ok(n),
-        _ => Err(malformed(
-            path,
-            format!("general.alignment is {alignment}; a power of two was expected"),
-        )),
+        _ => Err(malformed(path, format!("general.alignment is {alignment}; a power of two was expected"))),
     }
 }
 
@@ -129,35 +116,18 @@ fn tensor<'a>(cursor: &mut Cursor<'a>, alignment: usize) -> Result<(&'a str, Fou
         ))
     })?;
     // GGUF lists the innermost dimension first.
-    let rows = shape
-        .iter()
-        .skip(1)
-        .try_fold(1usize, |rows, n| rows.checked_mul(*n));
+    let rows = shape.iter().skip(1).try_fold(1usize, |rows, n| rows.checked_mul(*n));
     let row_bytes = shape.first().and_then(|n| encoding.row_bytes(*n));
-    let length = row_bytes
-        .zip(rows)
-        .and_then(|(bytes, rows)| bytes.checked_mul(rows));
-    let end = length
-        .filter(|n| *n > 0)
-        .and_then(|n| n.checked_add(offset));
+    let length = row_bytes.zip(rows).and_then(|(bytes, rows)| bytes.checked_mul(rows));
+    let end = length.filter(|n| *n > 0).and_then(|n| n.checked_add(offset));
     let Some(end) = end else {
-        return Err(cursor.error(format!(
-            "tensor {name} has no possible size: {shape:?} as {encoding:?}"
-        )));
+        return Err(cursor.error(format!("tensor {name} has no possible size: {shape:?} as {encoding:?}")));
     };
     if !offset.is_multiple_of(alignment) {
         return Err(cursor.error(format!("tensor {name} is not aligned to {alignment} bytes")));
     }
     shape.reverse();
-    Ok((
-        name,
-        Found {
-            file: 0,
-            bytes: offset..end,
-            encoding: Ok(encoding),
-            shape,
-        },
-    ))
+    Ok((name, Found { file: 0, bytes: offset..end, encoding: Ok(encoding), shape }))
 }
 
 /// Moves ranges to where the data begins; they must lie in the file and apart from each other.
@@ -168,25 +138,16 @@ fn place(
     length: usize,
 ) -> Result<(), ImportError> {
     for (name, found) in tensors.iter_mut() {
-        let range = (
-            begin.checked_add(found.bytes.start),
-            begin.checked_add(found.bytes.end),
-        );
+        let range = (begin.checked_add(found.bytes.start), begin.checked_add(found.bytes.end));
         match range {
             (Some(start), Some(end)) if end <= length => found.bytes = start..end,
             _ => {
-                return Err(malformed(
-                    path,
-                    format!("tensor {name} lies past its end; download it again"),
-                ));
+                return Err(malformed(path, format!("tensor {name} lies past its end; download it again")));
             }
         }
     }
     match overlap(tensors) {
-        Some((name, other)) => Err(malformed(
-            path,
-            format!("tensors {name} and {other} overlap"),
-        )),
+        Some((name, other)) => Err(malformed(path, format!("tensors {name} and {other} overlap"))),
         None => Ok(()),
     }
 }
@@ -198,16 +159,10 @@ fn refuse_ballast(
     alignment: usize,
     data: usize,
 ) -> Result<(), ImportError> {
-    let used: usize = tensors
-        .values()
-        .map(|found| found.bytes.len() + alignment)
-        .sum();
+    let used: usize = tensors.values().map(|found| found.bytes.len() + alignment).sum();
     match data.saturating_sub(used) {
         0..=BALLAST_MAX => Ok(()),
-        rest => Err(malformed(
-            path,
-            format!("{rest} bytes of it belong to no tensor"),
-        )),
+        rest => Err(malformed(path, format!("{rest} bytes of it belong to no tensor"))),
     }
 }
 

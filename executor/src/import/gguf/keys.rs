@@ -28,23 +28,13 @@ impl<'a> Keys<'a> {
         let architecture = match metadata.get("general.architecture") {
             Some(Value::Text(name)) => name,
             Some(other) => {
-                return Err(malformed(
-                    path,
-                    format!("general.architecture is {}", other.kind()),
-                ));
+                return Err(malformed(path, format!("general.architecture is {}", other.kind())));
             }
             None => {
-                return Err(ImportError::Missing(
-                    "general.architecture in the GGUF metadata".into(),
-                ));
+                return Err(ImportError::Missing("general.architecture in the GGUF metadata".into()));
             }
         };
-        Ok(Self {
-            path,
-            architecture,
-            metadata,
-            asked: RefCell::default(),
-        })
+        Ok(Self { path, architecture, metadata, asked: RefCell::default() })
     }
 
     /// The full key: `a.b` as it is if it begins with `general.` or `tokenizer.`, else under the architecture.
@@ -71,12 +61,7 @@ impl<'a> Keys<'a> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
-        let wrong = || {
-            malformed(
-                self.path,
-                format!("{} is {}, not {wanted}", self.full(key), value.kind()),
-            )
-        };
+        let wrong = || malformed(self.path, format!("{} is {}, not {wanted}", self.full(key), value.kind()));
         convert(value).map(Some).ok_or_else(wrong)
     }
 
@@ -133,10 +118,7 @@ impl<'a> Keys<'a> {
 
     /// The error for a key that is not there.
     pub(super) fn missing(&self, key: &str) -> ImportError {
-        ImportError::Missing(format!(
-            "{} in the GGUF metadata; convert the model again",
-            self.full(key)
-        ))
+        ImportError::Missing(format!("{} in the GGUF metadata; convert the model again", self.full(key)))
     }
 
     /// The error for a value that is understood and not supported.
@@ -167,11 +149,7 @@ impl<'a> Keys<'a> {
     pub(super) fn refuse_unknown(&self) -> Result<(), ImportError> {
         let prefix = format!("{}.", self.architecture);
         let asked = self.asked.borrow();
-        match self
-            .metadata
-            .keys()
-            .find(|key| key.starts_with(&prefix) && !asked.contains(**key))
-        {
+        match self.metadata.keys().find(|key| key.starts_with(&prefix) && !asked.contains(**key)) {
             None => Ok(()),
             Some(key) => Err(ImportError::Unsupported(format!(
                 "the setting {key}: its meaning is not known, and leaving it out could give another model"

@@ -22,13 +22,7 @@ pub(super) fn text(text: &str) -> Vec<u8> {
 }
 
 fn array(kind: u32, count: usize, elements: Vec<u8>) -> Vec<u8> {
-    [
-        &9u32.to_le_bytes()[..],
-        &kind.to_le_bytes(),
-        &(count as u64).to_le_bytes(),
-        &elements,
-    ]
-    .concat()
+    [&9u32.to_le_bytes()[..], &kind.to_le_bytes(), &(count as u64).to_le_bytes(), &elements].concat()
 }
 
 impl Writer {
@@ -57,35 +51,22 @@ impl Writer {
     }
 
     pub(super) fn ints(&mut self, key: &str, values: &[i32]) -> &mut Self {
-        let elements = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let elements = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.set(key, array(5, values.len(), elements))
     }
 
     /// Adds an F32 tensor with the numbers 0, 1, 2, ... as bytes say; shape outermost first.
     pub(super) fn counted(&mut self, name: &str, shape: &[u64]) -> &mut Self {
         let numbers = shape.iter().product::<u64>();
-        let bytes = (0..numbers)
-            .flat_map(|n| (n as f32).to_le_bytes())
-            .collect();
+        let bytes = (0..numbers).flat_map(|n| (n as f32).to_le_bytes()).collect();
         let dimensions = shape.iter().rev().copied().collect();
-        self.tensors.push(Tensor {
-            name: name.into(),
-            dimensions,
-            kind: 0,
-            bytes,
-        });
+        self.tensors.push(Tensor { name: name.into(), dimensions, kind: 0, bytes });
         self
     }
 
     /// The tensor of this name.
     pub(super) fn tensor(&mut self, name: &str) -> &mut Tensor {
-        self.tensors
-            .iter_mut()
-            .find(|tensor| tensor.name == name)
-            .unwrap()
+        self.tensors.iter_mut().find(|tensor| tensor.name == name).unwrap()
     }
 
     pub(super) fn drop_tensor(&mut self, name: &str) -> &mut Self {
@@ -107,10 +88,7 @@ impl Writer {
         for tensor in &self.tensors {
             out.extend(text(&tensor.name));
             out.extend((tensor.dimensions.len() as u32).to_le_bytes());
-            tensor
-                .dimensions
-                .iter()
-                .for_each(|n| out.extend(n.to_le_bytes()));
+            tensor.dimensions.iter().for_each(|n| out.extend(n.to_le_bytes()));
             out.extend(tensor.kind.to_le_bytes());
             out.extend(offset.to_le_bytes());
             offset += (tensor.bytes.len() as u64).next_multiple_of(32);
@@ -127,8 +105,7 @@ impl Writer {
 pub(super) fn tiny(architecture: &str, layers: u32) -> Writer {
     let mut file = Writer::default();
     let key = |key: &str| format!("{architecture}.{key}");
-    file.text("general.architecture", architecture)
-        .text("general.name", "Tiny");
+    file.text("general.architecture", architecture).text("general.name", "Tiny");
     for (name, value) in [
         ("block_count", layers),
         ("context_length", 64),
@@ -140,32 +117,12 @@ pub(super) fn tiny(architecture: &str, layers: u32) -> Writer {
         file.int(&key(name), value);
     }
     file.float(&key("attention.layer_norm_rms_epsilon"), 1e-5);
-    file.text("tokenizer.ggml.model", "gpt2")
-        .text("tokenizer.ggml.pre", "smollm");
-    let tokens = [
-        "a",
-        "b",
-        "c",
-        "d",
-        "e",
-        "f",
-        "g",
-        "h",
-        "ab",
-        "cd",
-        "<|im_end|>",
-        "<|endoftext|>",
-    ];
-    file.texts("tokenizer.ggml.tokens", &tokens)
-        .texts("tokenizer.ggml.merges", &["a b", "c d"]);
-    file.ints(
-        "tokenizer.ggml.token_type",
-        &[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3],
-    );
-    file.int("tokenizer.ggml.eos_token_id", 10)
-        .int("tokenizer.ggml.bos_token_id", 11);
-    file.counted("token_embd.weight", &[12, 8])
-        .counted("output_norm.weight", &[8]);
+    file.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "smollm");
+    let tokens = ["a", "b", "c", "d", "e", "f", "g", "h", "ab", "cd", "<|im_end|>", "<|endoftext|>"];
+    file.texts("tokenizer.ggml.tokens", &tokens).texts("tokenizer.ggml.merges", &["a b", "c d"]);
+    file.ints("tokenizer.ggml.token_type", &[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3]);
+    file.int("tokenizer.ggml.eos_token_id", 10).int("tokenizer.ggml.bos_token_id", 11);
+    file.counted("token_embd.weight", &[12, 8]).counted("output_norm.weight", &[8]);
     for layer in 0..layers {
         let block = |name: &str| format!("blk.{layer}.{name}");
         for (name, shape) in [
@@ -182,8 +139,7 @@ pub(super) fn tiny(architecture: &str, layers: u32) -> Writer {
             file.counted(&block(&format!("{name}.weight")), shape);
         }
         if architecture == "qwen2" {
-            file.counted(&block("attn_q.bias"), &[8])
-                .counted(&block("attn_k.bias"), &[4]);
+            file.counted(&block("attn_q.bias"), &[8]).counted(&block("attn_k.bias"), &[4]);
             file.counted(&block("attn_v.bias"), &[4]);
         }
         if matches!(architecture, "qwen3" | "gemma3") {
@@ -196,8 +152,7 @@ pub(super) fn tiny(architecture: &str, layers: u32) -> Writer {
         }
     }
     if architecture == "gemma3" {
-        file.int(&key("attention.sliding_window"), 16)
-            .float(&key("rope.freq_base"), 1e6);
+        file.int(&key("attention.sliding_window"), 16).float(&key("rope.freq_base"), 1e6);
     }
     file
 }

@@ -49,11 +49,7 @@ impl<'a> Value<'a> {
     /// Reads a kind and a value of that kind.
     pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ImportError> {
         let kind = cursor.u32()?;
-        if kind == ARRAY {
-            Array::read(cursor).map(Self::Array)
-        } else {
-            Self::of_kind(kind, cursor)
-        }
+        if kind == ARRAY { Array::read(cursor).map(Self::Array) } else { Self::of_kind(kind, cursor) }
     }
 
     fn of_kind(kind: u32, cursor: &mut Cursor<'a>) -> Result<Self, ImportError> {
@@ -95,14 +91,9 @@ impl<'a> Array<'a> {
         let kind = cursor.u32()?;
         let count = cursor.count("array elements", usize::MAX)?;
         if let Some(size) = size(kind) {
-            let length = count
-                .checked_mul(size)
-                .ok_or_else(|| cursor.error("an array is longer than memory"))?;
-            return Ok(Self {
-                kind,
-                count,
-                bytes: cursor.take(length)?,
-            });
+            let length =
+                count.checked_mul(size).ok_or_else(|| cursor.error("an array is longer than memory"))?;
+            return Ok(Self { kind, count, bytes: cursor.take(length)? });
         }
         if kind != TEXT {
             return Err(cursor.error(format!("an array of kind {kind} is not supported")));
@@ -116,12 +107,7 @@ impl<'a> Array<'a> {
         if self.kind != TEXT {
             return Err("is no array of texts".into());
         }
-        if self
-            .bytes
-            .len()
-            .saturating_sub(self.count.saturating_mul(8))
-            > most
-        {
+        if self.bytes.len().saturating_sub(self.count.saturating_mul(8)) > most {
             return Err(format!("has more than {most} bytes of text"));
         }
         self.elements(|cursor| cursor.text().map(str::to_string))
@@ -130,13 +116,7 @@ impl<'a> Array<'a> {
     /// The floats of an array of f32.
     pub(super) fn floats(&self) -> Result<Vec<f32>, String> {
         match self.kind {
-            6 => Ok(self
-                .bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| f32::from_le_bytes(*b))
-                .collect()),
+            6 => Ok(self.bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
             _ => Err("is no array of 32-bit floats".into()),
         }
     }
@@ -146,9 +126,7 @@ impl<'a> Array<'a> {
         let chunks = self.bytes.as_chunks().0.iter();
         match self.kind {
             5 => Ok(chunks.map(|b| i32::from_le_bytes(*b)).collect()),
-            4 => chunks
-                .map(|b| i32::try_from(u32::from_le_bytes(*b)).map_err(|e| e.to_string()))
-                .collect(),
+            4 => chunks.map(|b| i32::try_from(u32::from_le_bytes(*b)).map_err(|e| e.to_string())).collect(),
             _ => Err("is no array of 32-bit integers".into()),
         }
     }
@@ -166,8 +144,6 @@ impl<'a> Array<'a> {
         read: impl Fn(&mut Cursor<'a>) -> Result<T, ImportError>,
     ) -> Result<Vec<T>, String> {
         let mut cursor = Cursor::new("".as_ref(), self.bytes);
-        (0..self.count)
-            .map(|_| read(&mut cursor).map_err(|_| "has a text that is no UTF-8".into()))
-            .collect()
+        (0..self.count).map(|_| read(&mut cursor).map_err(|_| "has a text that is no UTF-8".into())).collect()
     }
 }

@@ -28,14 +28,9 @@ const BEGIN_BY_DEFAULT: [&str; 5] = ["llama3", "llama-v3", "llama-bpe", "falcon3
 
 /// Reads the vocabulary, which must have `size` tokens.
 pub(super) fn read(keys: &Keys<'_>, size: usize) -> Result<GgufVocabulary, ImportError> {
-    let wrong =
-        |key: &str, reason: String| malformed(keys.path, format!("tokenizer.ggml.{key} {reason}"));
-    let model = keys
-        .text("tokenizer.ggml.model")?
-        .ok_or_else(|| keys.missing("tokenizer.ggml.model"))?;
-    let tokens = keys
-        .array("tokenizer.ggml.tokens")?
-        .ok_or_else(|| keys.missing("tokenizer.ggml.tokens"))?;
+    let wrong = |key: &str, reason: String| malformed(keys.path, format!("tokenizer.ggml.{key} {reason}"));
+    let model = keys.text("tokenizer.ggml.model")?.ok_or_else(|| keys.missing("tokenizer.ggml.model"))?;
+    let tokens = keys.array("tokenizer.ggml.tokens")?.ok_or_else(|| keys.missing("tokenizer.ggml.tokens"))?;
     if tokens.count != size || size > VOCABULARY_MAX {
         let reason = format!("has {} entries, the embedding {size} rows", tokens.count);
         return Err(wrong("tokens", reason));
@@ -48,9 +43,7 @@ pub(super) fn read(keys: &Keys<'_>, size: usize) -> Result<GgufVocabulary, Impor
         None => Vec::new(),
         Some(array) => {
             per_token("token_type", array.count)?;
-            array
-                .integers()
-                .map_err(|reason| wrong("token_type", reason))?
+            array.integers().map_err(|reason| wrong("token_type", reason))?
         }
     };
     let scores = match keys.array("tokenizer.ggml.scores")? {
@@ -63,33 +56,21 @@ pub(super) fn read(keys: &Keys<'_>, size: usize) -> Result<GgufVocabulary, Impor
     let merges = match keys.array("tokenizer.ggml.merges")? {
         None => Vec::new(),
         Some(array) if array.count > VOCABULARY_MAX => {
-            return Err(wrong(
-                "merges",
-                format!("has {} entries, more than {VOCABULARY_MAX}", array.count),
-            ));
+            return Err(wrong("merges", format!("has {} entries, more than {VOCABULARY_MAX}", array.count)));
         }
-        Some(array) => array
-            .texts(VOCABULARY_BYTES_MAX)
-            .map_err(|reason| wrong("merges", reason))?,
+        Some(array) => array.texts(VOCABULARY_BYTES_MAX).map_err(|reason| wrong("merges", reason))?,
     };
     Ok(GgufVocabulary {
         model: model.to_string(),
-        pre: keys
-            .text("tokenizer.ggml.pre")?
-            .unwrap_or("default")
-            .to_string(),
-        tokens: tokens
-            .texts(VOCABULARY_BYTES_MAX)
-            .map_err(|reason| wrong("tokens", reason))?,
+        pre: keys.text("tokenizer.ggml.pre")?.unwrap_or("default").to_string(),
+        tokens: tokens.texts(VOCABULARY_BYTES_MAX).map_err(|reason| wrong("tokens", reason))?,
         token_types,
         scores,
         merges,
         bos: token(keys, "bos_token_id", size)?,
         eos: token(keys, "eos_token_id", size)?,
         unk: token(keys, "unknown_token_id", size)?,
-        add_space_prefix: keys
-            .bool("tokenizer.ggml.add_space_prefix")?
-            .unwrap_or(model == "llama"),
+        add_space_prefix: keys.bool("tokenizer.ggml.add_space_prefix")?.unwrap_or(model == "llama"),
     })
 }
 
@@ -102,25 +83,17 @@ fn token(keys: &Keys<'_>, name: &str, size: usize) -> Result<Option<u32>, Import
         Ok(small) if id < size => Ok(Some(small)),
         // Files without such a token say -1.
         Ok(u32::MAX) => Ok(None),
-        _ => Err(malformed(
-            keys.path,
-            format!("tokenizer.ggml.{name} is {id}, past the {size} tokens"),
-        )),
+        _ => Err(malformed(keys.path, format!("tokenizer.ggml.{name} is {id}, past the {size} tokens"))),
     }
 }
 
 /// The ids that end a generation, ascending.
-pub(super) fn stop_tokens(
-    keys: &Keys<'_>,
-    vocabulary: &GgufVocabulary,
-) -> Result<Vec<u32>, ImportError> {
+pub(super) fn stop_tokens(keys: &Keys<'_>, vocabulary: &GgufVocabulary) -> Result<Vec<u32>, ImportError> {
     let mut stop: Vec<u32> = vocabulary.eos.into_iter().collect();
     for name in ["eot_token_id", "eom_token_id"] {
         stop.extend(token(keys, name, vocabulary.tokens.len())?);
     }
-    let by_text = (0u32..)
-        .zip(&vocabulary.tokens)
-        .filter(|(_, t)| END_OF_GENERATION.contains(&t.as_str()));
+    let by_text = (0u32..).zip(&vocabulary.tokens).filter(|(_, t)| END_OF_GENERATION.contains(&t.as_str()));
     stop.extend(by_text.map(|(id, _)| id));
     stop.sort_unstable();
     stop.dedup();
@@ -140,18 +113,11 @@ pub(super) fn special_tokens(
         ("pad_token", pad),
     ];
     let text = |id: u32| vocabulary.tokens.get(usize::try_from(id).ok()?).cloned();
-    Ok(named
-        .into_iter()
-        .filter_map(|(name, id)| Some((name.to_string(), text(id?)?)))
-        .collect())
+    Ok(named.into_iter().filter_map(|(name, id)| Some((name.to_string(), text(id?)?))).collect())
 }
 
 /// Does an encoded prompt begin with the beginning-of-sequence token.
 pub(super) fn add_bos(keys: &Keys<'_>, vocabulary: &GgufVocabulary) -> Result<bool, ImportError> {
-    let default =
-        vocabulary.model == "llama" || BEGIN_BY_DEFAULT.contains(&vocabulary.pre.as_str());
-    Ok(vocabulary.bos.is_some()
-        && keys
-            .bool("tokenizer.ggml.add_bos_token")?
-            .unwrap_or(default))
+    let default = vocabulary.model == "llama" || BEGIN_BY_DEFAULT.contains(&vocabulary.pre.as_str());
+    Ok(vocabulary.bos.is_some() && keys.bool("tokenizer.ggml.add_bos_token")?.unwrap_or(default))
 }

@@ -19,7 +19,8 @@ pub(super) fn architecture(config: &Fields<'_>) -> Result<Architecture, ImportEr
         "gemma3_text" => Ok(Architecture::Gemma3),
         "bert" => Ok(Architecture::Bert),
         "gemma3" => Err(ImportError::Unsupported(
-            "model_type gemma3 with a vision tower; use the text model (gemma3_text) or a GGUF file of it".into(),
+            "model_type gemma3 with a vision tower; use the text model (gemma3_text) or a GGUF file of it"
+                .into(),
         )),
         other => Err(ImportError::Unsupported(format!(
             "model_type {other}; llama, mistral, qwen2, qwen3, gemma3_text and bert are read"
@@ -28,10 +29,7 @@ pub(super) fn architecture(config: &Fields<'_>) -> Result<Architecture, ImportEr
 }
 
 /// The whole configuration.
-pub(super) fn read(
-    config: &Fields<'_>,
-    architecture: Architecture,
-) -> Result<ModelConfig, ImportError> {
+pub(super) fn read(config: &Fields<'_>, architecture: Architecture) -> Result<ModelConfig, ImportError> {
     refuse_variants(config)?;
     let bert = architecture == Architecture::Bert;
     let gemma = architecture == Architecture::Gemma3;
@@ -55,9 +53,7 @@ pub(super) fn read(
         None if gemma => 256.0,
         _ => real(head_dim),
     };
-    let rotary = |keys, base, scaled| {
-        rope::read(config, &Settings { keys, base, scaled }, head_dim, context)
-    };
+    let rotary = |keys, base, scaled| rope::read(config, &Settings { keys, base, scaled }, head_dim, context);
     let ropes = match architecture {
         Architecture::Bert => Vec::new(),
         Architecture::Gemma3 => vec![
@@ -66,20 +62,12 @@ pub(super) fn read(
         ],
         _ => vec![rotary(("rope_theta", FULL), 1e4, true)?],
     };
-    let eps = if bert {
-        config.real("layer_norm_eps")?
-    } else {
-        config.real("rms_norm_eps")?
-    };
+    let eps = if bert { config.real("layer_norm_eps")? } else { config.real("rms_norm_eps")? };
     Ok(ModelConfig {
         architecture,
         width,
         heads,
-        kv_heads: if bert {
-            heads
-        } else {
-            config.count("num_key_value_heads")?.unwrap_or(heads)
-        },
+        kv_heads: if bert { heads } else { config.count("num_key_value_heads")?.unwrap_or(heads) },
         head_dim,
         ffn: config.needed_count("intermediate_size")?,
         vocabulary: config.needed_count("vocab_size")?,
@@ -97,16 +85,9 @@ pub(super) fn read(
 
 /// Settings that would make another graph.
 fn refuse_variants(config: &Fields<'_>) -> Result<(), ImportError> {
-    for key in [
-        "quantization_config",
-        "attn_logit_softcapping",
-        "embedding_size",
-        "compression_config",
-    ] {
+    for key in ["quantization_config", "attn_logit_softcapping", "embedding_size", "compression_config"] {
         if config.get(key).is_some() {
-            return Err(
-                config.unsupported(key, "a value; the model needs arithmetic that is not there")
-            );
+            return Err(config.unsupported(key, "a value; the model needs arithmetic that is not there"));
         }
     }
     for key in ["num_local_experts", "num_experts", "n_routed_experts"] {
@@ -114,12 +95,7 @@ fn refuse_variants(config: &Fields<'_>) -> Result<(), ImportError> {
             return Err(config.unsupported(key, experts));
         }
     }
-    for key in [
-        "is_decoder",
-        "add_cross_attention",
-        "use_bidirectional_attention",
-        "is_encoder_decoder",
-    ] {
+    for key in ["is_decoder", "add_cross_attention", "use_bidirectional_attention", "is_encoder_decoder"] {
         if config.bool(key)? == Some(true) {
             return Err(config.unsupported(key, true));
         }
@@ -152,17 +128,13 @@ fn layers(
 ) -> Result<Vec<Layer>, ImportError> {
     let gemma = architecture == Architecture::Gemma3;
     let used = match architecture {
-        Architecture::Qwen2 | Architecture::Qwen3 => {
-            config.bool("use_sliding_window")?.unwrap_or(false)
-        }
+        Architecture::Qwen2 | Architecture::Qwen3 => config.bool("use_sliding_window")?.unwrap_or(false),
         Architecture::Gemma3 => true,
         // Of the two that share a graph, transformers gives a window to Mistral only.
         Architecture::Llama => config.text("model_type")? == Some("mistral"),
         Architecture::Bert => false,
     };
-    let window = config
-        .count("sliding_window")?
-        .filter(|n| used && *n > 0 && (gemma || *n < context));
+    let window = config.count("sliding_window")?.filter(|n| used && *n > 0 && (gemma || *n < context));
     let window = window.and_then(|n| u32::try_from(n).ok());
     let local = local_layers(config, architecture, count)?;
     if gemma && window.is_none() && local.contains(&true) {
@@ -198,10 +170,7 @@ fn local_layers(
     let local: Box<dyn Fn(usize) -> bool> = match architecture {
         Architecture::Gemma3 => {
             let own = config.count("sliding_window_pattern")?;
-            let pattern = own
-                .or(config.count("_sliding_window_pattern")?)
-                .unwrap_or(6)
-                .max(1);
+            let pattern = own.or(config.count("_sliding_window_pattern")?).unwrap_or(6).max(1);
             Box::new(move |layer| !(layer + 1).is_multiple_of(pattern))
         }
         Architecture::Qwen2 | Architecture::Qwen3 => {

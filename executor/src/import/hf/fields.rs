@@ -36,16 +36,12 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
-        convert(value)
-            .map(Some)
-            .ok_or_else(|| self.wrong(key, &format!("is not {wanted}")))
+        convert(value).map(Some).ok_or_else(|| self.wrong(key, &format!("is not {wanted}")))
     }
 
     /// A count, if the key is there.
     pub(super) fn count(&self, key: &str) -> Result<Option<usize>, ImportError> {
-        self.typed(key, "a count", |value| {
-            value.as_u64().and_then(|n| usize::try_from(n).ok())
-        })
+        self.typed(key, "a count", |value| value.as_u64().and_then(|n| usize::try_from(n).ok()))
     }
 
     /// A count that must be there.
@@ -80,9 +76,7 @@ impl<'a> Fields<'a> {
 
     /// An object, if the key is there.
     pub(super) fn object(&self, key: &str) -> Result<Option<Fields<'a>>, ImportError> {
-        self.get(key)
-            .map(|value| Fields::new(self.path.clone(), value))
-            .transpose()
+        self.get(key).map(|value| Fields::new(self.path.clone(), value)).transpose()
     }
 
     /// The error for a value that makes no sense.

@@ -24,11 +24,7 @@ impl Folder {
             let missing = format!("the folder {}; name a model's folder", path.display());
             return Err(ImportError::Missing(missing));
         }
-        Ok(Self {
-            path: path.to_path_buf(),
-            read: Vec::new(),
-            mapped: Vec::new(),
-        })
+        Ok(Self { path: path.to_path_buf(), read: Vec::new(), mapped: Vec::new() })
     }
 
     /// Is there something of this name.
@@ -42,8 +38,7 @@ impl Folder {
             return Ok(None);
         }
         let bytes = files::read(&self.path.join(name), limit)?;
-        self.read
-            .push((name.to_string(), digest::keccak256(&bytes)));
+        self.read.push((name.to_string(), digest::keccak256(&bytes)));
         Ok(Some(bytes))
     }
 
@@ -75,9 +70,7 @@ impl Folder {
     pub(super) fn digest(self) -> [u8; 32] {
         let mut files = self.read;
         files.extend(
-            self.mapped
-                .into_iter()
-                .map(|(name, bytes)| (name, digest::keccak256((*bytes).as_ref()))),
+            self.mapped.into_iter().map(|(name, bytes)| (name, digest::keccak256((*bytes).as_ref()))),
         );
         digest::of_files(files)
     }
@@ -87,10 +80,7 @@ impl Folder {
         let given = given.and_then(|name| name.trim_end_matches('/').rsplit('/').next());
         match given {
             Some(name) if !name.is_empty() && name != "." => name.to_string(),
-            _ => self
-                .path
-                .file_name()
-                .map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+            _ => self.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
         }
     }
 }

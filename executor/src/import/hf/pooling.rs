@@ -16,9 +16,7 @@ pub(super) fn read(folder: &mut Folder, width: usize) -> Result<bool, ImportErro
         ))
     })?;
     let path = folder.path.join(MODULES);
-    let modules = modules
-        .as_array()
-        .ok_or_else(|| malformed(&path, "a list [...] was expected"))?;
+    let modules = modules.as_array().ok_or_else(|| malformed(&path, "a list [...] was expected"))?;
     let mut kinds = Vec::new();
     for module in modules.iter().take(8) {
         let module = Fields::new(path.clone(), module)?;
@@ -45,17 +43,10 @@ pub(super) fn read(folder: &mut Folder, width: usize) -> Result<bool, ImportErro
 fn mean(folder: &mut Folder, place: &str, width: usize) -> Result<(), ImportError> {
     let name = format!("{place}/config.json");
     let tree = folder.tree(&name)?;
-    let tree = tree
-        .ok_or_else(|| ImportError::Missing(format!("{name}, which says how the model pools")))?;
+    let tree = tree.ok_or_else(|| ImportError::Missing(format!("{name}, which says how the model pools")))?;
     let pooling = Fields::new(folder.path.join(&name), &tree)?;
-    if let Some(other) = pooling
-        .count("word_embedding_dimension")?
-        .filter(|n| *n != width)
-    {
-        return Err(pooling.wrong(
-            "word_embedding_dimension",
-            &format!("is {other}, not {width}"),
-        ));
+    if let Some(other) = pooling.count("word_embedding_dimension")?.filter(|n| *n != width) {
+        return Err(pooling.wrong("word_embedding_dimension", &format!("is {other}, not {width}")));
     }
     if let Some(mode) = pooling.text("pooling_mode")? {
         return match mode {
@@ -63,13 +54,7 @@ fn mean(folder: &mut Folder, place: &str, width: usize) -> Result<(), ImportErro
             other => Err(pooling.unsupported("pooling_mode", other)),
         };
     }
-    for mode in [
-        "cls_token",
-        "max_tokens",
-        "mean_sqrt_len_tokens",
-        "weightedmean_tokens",
-        "lasttoken",
-    ] {
+    for mode in ["cls_token", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"] {
         let key = format!("pooling_mode_{mode}");
         if pooling.bool(&key)? == Some(true) {
             return Err(pooling.unsupported(&key, true));

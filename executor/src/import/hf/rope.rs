@@ -33,11 +33,7 @@ pub(super) fn read(
         None => None,
     };
     let (base, scaling, share) = match new_style {
-        Some(own) => (
-            own.real("rope_theta")?,
-            scaling(&own, context)?,
-            own.real("partial_rotary_factor")?,
-        ),
+        Some(own) => (own.real("rope_theta")?, scaling(&own, context)?, own.real("partial_rotary_factor")?),
         None => (None, old_scaling(config, settings.scaled, context)?, None),
     };
     let base = match base {
@@ -68,9 +64,7 @@ fn scaling(own: &Fields<'_>, context: usize) -> Result<Scaling, ImportError> {
     };
     match kind {
         None | Some("default") => Ok(Scaling::None),
-        Some("linear") => Ok(Scaling::Linear {
-            factor: own.needed_real("factor")?,
-        }),
+        Some("linear") => Ok(Scaling::Linear { factor: own.needed_real("factor")? }),
         Some("llama3") => Ok(Scaling::Llama3 {
             factor: own.needed_real("factor")?,
             low: own.needed_real("low_freq_factor")?,
@@ -96,9 +90,7 @@ fn yarn(own: &Fields<'_>, context: usize) -> Result<Scaling, ImportError> {
         factor,
         beta_fast: own.real("beta_fast")?.unwrap_or(32.0),
         beta_slow: own.real("beta_slow")?.unwrap_or(1.0),
-        context: own
-            .real("original_max_position_embeddings")?
-            .unwrap_or(real(context)),
+        context: own.real("original_max_position_embeddings")?.unwrap_or(real(context)),
         magnitude: Some(magnitude),
         truncate: own.bool("truncate")?.unwrap_or(true),
     })

@@ -18,24 +18,13 @@ pub(super) const NAME_MAX: usize = 256;
 const DIMENSIONS_MAX: usize = 8;
 
 /// The tensors of a file, which is number `file` of its model. `path` is for messages.
-pub(super) fn parse(
-    path: &Path,
-    bytes: &[u8],
-    file: usize,
-) -> Result<BTreeMap<String, Found>, ImportError> {
+pub(super) fn parse(path: &Path, bytes: &[u8], file: usize) -> Result<BTreeMap<String, Found>, ImportError> {
     let wrong = |reason: String| malformed(path, reason);
-    let short = || {
-        malformed(
-            path,
-            "it is too short for a safetensors file; download it again",
-        )
-    };
+    let short = || malformed(path, "it is too short for a safetensors file; download it again");
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
     let length = u64::from_le_bytes(*length);
     if length > JSON_BYTES_MAX {
-        return Err(wrong(format!(
-            "its header says {length} bytes; at most {JSON_BYTES_MAX} are accepted"
-        )));
+        return Err(wrong(format!("its header says {length} bytes; at most {JSON_BYTES_MAX} are accepted")));
     }
     let length = usize::try_from(length).map_err(|_| short())?;
     let (header, data) = rest.split_at_checked(length).ok_or_else(short)?;
@@ -44,25 +33,17 @@ pub(super) fn parse(
     let begin = bytes.len() - data.len();
     let mut tensors = BTreeMap::new();
     for (name, stored) in header.0 {
-        let found = stored
-            .locate(file, begin, data.len())
-            .map_err(|e| wrong(format!("tensor {name}: {e}")))?;
+        let found =
+            stored.locate(file, begin, data.len()).map_err(|e| wrong(format!("tensor {name}: {e}")))?;
         tensors.insert(name, found);
     }
     if let Some((name, other)) = overlap(&tensors) {
         return Err(wrong(format!("tensors {name} and {other} overlap")));
     }
     // The format allows no holes.
-    match tensors
-        .values()
-        .map(|found| found.bytes.len())
-        .sum::<usize>()
-    {
+    match tensors.values().map(|found| found.bytes.len()).sum::<usize>() {
         used if used == data.len() => Ok(tensors),
-        used => Err(wrong(format!(
-            "its tensors take {used} bytes, but it holds {}",
-            data.len()
-        ))),
+        used => Err(wrong(format!("its tensors take {used} bytes, but it holds {}", data.len()))),
     }
 }
 
@@ -77,9 +58,7 @@ impl Stored {
     fn locate(self, file: usize, begin: usize, length: usize) -> Result<Found, String> {
         let (start, end) = self.data_offsets;
         if start > end || end > length {
-            return Err(format!(
-                "bytes {start} to {end} lie outside the {length} bytes of data"
-            ));
+            return Err(format!("bytes {start} to {end} lie outside the {length} bytes of data"));
         }
         let encoding = match self.dtype.as_str() {
             "F32" => Ok(Encoding::F32),
@@ -87,27 +66,14 @@ impl Stored {
             "BF16" => Ok(Encoding::BF16),
             other => Err(other.chars().take(16).collect()),
         };
-        let numbers = self
-            .shape
-            .0
-            .iter()
-            .try_fold(1usize, |product, n| product.checked_mul(*n));
+        let numbers = self.shape.0.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
         if let Ok(known) = encoding {
             let expected = numbers.and_then(|n| known.row_bytes(n));
             if expected != Some(end - start) {
-                return Err(format!(
-                    "{} bytes do not hold {:?} as {known:?}",
-                    end - start,
-                    self.shape.0
-                ));
+                return Err(format!("{} bytes do not hold {:?} as {known:?}", end - start, self.shape.0));
             }
         }
-        Ok(Found {
-            file,
-            bytes: begin + start..begin + end,
-            encoding,
-            shape: self.shape.0,
-        })
+        Ok(Found { file, bytes: begin + start..begin + end, encoding, shape: self.shape.0 })
     }
 }
 
@@ -164,11 +130,7 @@ impl<'de> Deserialize<'de> for Header {
 }
 
 /// Adds an entry under a new name of sensible length.
-pub(super) fn insert<T, E: Error>(
-    map: &mut BTreeMap<String, T>,
-    name: String,
-    value: T,
-) -> Result<(), E> {
+pub(super) fn insert<T, E: Error>(map: &mut BTreeMap<String, T>, name: String, value: T) -> Result<(), E> {
     if !(1..=NAME_MAX).contains(&name.len()) {
         return Err(E::custom(format!("a name has {} bytes", name.len())));
     }

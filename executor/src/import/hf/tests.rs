@@ -17,26 +17,13 @@ fn rows(model: &SourceModel, name: &str, count: usize) -> Vec<f32> {
 fn llama_is_read_as_it_lies() {
     let folder = Model::llama();
     let model = folder.open().unwrap();
-    assert_eq!(
-        (
-            model.config.width,
-            model.config.head_dim,
-            model.config.vocabulary
-        ),
-        (8, 4, 12)
-    );
+    assert_eq!((model.config.width, model.config.head_dim, model.config.vocabulary), (8, 4, 12));
     assert_eq!(model.config.ropes[0].frequencies, [1.0, 0.01]);
     assert_eq!(rows(&model, "layers.0.q", 2)[8], 8.0);
     assert!(model.tensors.shape("head").is_none());
-    assert_eq!(
-        (model.stop_tokens.as_slice(), model.add_bos, model.format),
-        (&[2][..], false, "huggingface")
-    );
+    assert_eq!((model.stop_tokens.as_slice(), model.add_bos, model.format), (&[2][..], false, "huggingface"));
     assert_eq!(model.digest, folder.open().unwrap().digest);
-    folder.write(
-        "generation_config.json",
-        &json!({"eos_token_id": [5, 3, 5]}),
-    );
+    folder.write("generation_config.json", &json!({"eos_token_id": [5, 3, 5]}));
     let other = folder.open().unwrap();
     assert_eq!(other.stop_tokens, [3, 5]);
     assert_ne!(other.digest, model.digest);
@@ -49,46 +36,23 @@ fn shards_are_one_model() {
     std::fs::remove_file(folder.path("model.safetensors")).unwrap();
     let first = |name: &str| name.contains("mlp");
     std::fs::write(folder.path("a.safetensors"), folder.weights(first)).unwrap();
-    std::fs::write(
-        folder.path("b.safetensors"),
-        folder.weights(|name| !first(name)),
-    )
-    .unwrap();
-    let place = |name: &String| {
-        (
-            name.clone(),
-            json!(if first(name) {
-                "a.safetensors"
-            } else {
-                "b.safetensors"
-            }),
-        )
-    };
+    std::fs::write(folder.path("b.safetensors"), folder.weights(|name| !first(name))).unwrap();
+    let place =
+        |name: &String| (name.clone(), json!(if first(name) { "a.safetensors" } else { "b.safetensors" }));
     let map: serde_json::Map<_, _> = folder.tensors.keys().map(place).collect();
     folder.write("model.safetensors.index.json", &json!({"weight_map": map}));
     let sharded = folder.open().unwrap();
     assert_eq!(sharded.config, whole.config);
-    assert_eq!(
-        rows(&sharded, "layers.0.down", 8),
-        rows(&whole, "layers.0.down", 8)
-    );
+    assert_eq!(rows(&sharded, "layers.0.down", 8), rows(&whole, "layers.0.down", 8));
     std::fs::remove_file(folder.path("b.safetensors")).unwrap();
     assert!(folder.refusal().contains("b.safetensors"));
 }
 
 #[test]
 fn an_index_cannot_leave_its_folder() {
-    let outside = [
-        "../a.safetensors",
-        "/a.safetensors",
-        "sub/a.safetensors",
-        "..\\a.safetensors",
-        "c:a.safetensors",
-    ];
-    for name in outside
-        .into_iter()
-        .chain(["", ".a.safetensors", "a.bin", "a\u{0}.safetensors"])
-    {
+    let outside =
+        ["../a.safetensors", "/a.safetensors", "sub/a.safetensors", "..\\a.safetensors", "c:a.safetensors"];
+    for name in outside.into_iter().chain(["", ".a.safetensors", "a.bin", "a\u{0}.safetensors"]) {
         let index = json!({"weight_map": {"x": name}}).to_string();
         assert!(inspect_index("index", index.as_bytes()).is_err(), "{name}");
     }
@@ -105,14 +69,8 @@ fn gemma_gains_are_one_more_than_stored() {
     assert_eq!(rows(&model, "layers.0.k_norm", 1), [1.0, 2.0, 3.0, 4.0]);
     assert_eq!(rows(&model, "layers.0.post_ffn_norm", 1)[0], 1.0);
     let config = &model.config;
-    assert_eq!(
-        (config.attention_scale, config.activation),
-        (0.25, Activation::GeluTanh)
-    );
-    assert_eq!(
-        (config.layers[0].window, config.layers[0].rope),
-        (Some(16), Some(1))
-    );
+    assert_eq!((config.attention_scale, config.activation), (0.25, Activation::GeluTanh));
+    assert_eq!((config.layers[0].window, config.layers[0].rope), (Some(16), Some(1)));
     assert_eq!(config.ropes[1].frequencies, [1.0, 0.01]);
     folder.set("layer_types", json!(["full_attention"]));
     let parameters = json!({
@@ -121,10 +79,7 @@ fn gemma_gains_are_one_more_than_stored() {
     });
     folder.set("rope_parameters", parameters);
     let config = folder.open().unwrap().config;
-    assert_eq!(
-        (config.layers[0].window, config.layers[0].rope),
-        (None, Some(0))
-    );
+    assert_eq!((config.layers[0].window, config.layers[0].rope), (None, Some(0)));
     assert_eq!(config.ropes[0].frequencies, [0.125, 0.001 / 8.0]);
 }
 
@@ -136,29 +91,16 @@ fn a_window_is_mistrals_and_not_llamas() {
     folder.set("model_type", json!("mistral"));
     assert_eq!(folder.open().unwrap().config.layers[0].window, Some(16));
     folder.set("sliding_window", json!(64));
-    assert_eq!(
-        folder.open().unwrap().config.layers[0].window,
-        None,
-        "it holds the whole context"
-    );
-    folder
-        .set("sliding_window", json!(16))
-        .set("layer_types", json!(["full_attention"]));
+    assert_eq!(folder.open().unwrap().config.layers[0].window, None, "it holds the whole context");
+    folder.set("sliding_window", json!(16)).set("layer_types", json!(["full_attention"]));
     assert!(folder.refusal().contains("layer_types"));
     let qwen = |use_window: bool| {
         let mut folder = Model::llama();
         for (name, rows) in [("q", 8), ("k", 4), ("v", 4)] {
-            folder.tensor(
-                &format!("model.layers.0.self_attn.{name}_proj.bias"),
-                &[rows],
-            );
+            folder.tensor(&format!("model.layers.0.self_attn.{name}_proj.bias"), &[rows]);
         }
-        folder
-            .set("model_type", json!("qwen2"))
-            .set("sliding_window", json!(16));
-        folder
-            .set("max_window_layers", json!(0))
-            .set("use_sliding_window", json!(use_window));
+        folder.set("model_type", json!("qwen2")).set("sliding_window", json!(16));
+        folder.set("max_window_layers", json!(0)).set("use_sliding_window", json!(use_window));
         folder.open().unwrap().config.layers[0].window
     };
     assert_eq!((qwen(false), qwen(true)), (None, Some(16)));
@@ -170,14 +112,8 @@ fn bert_says_how_it_pools() {
     let model = folder.open().unwrap();
     assert!(model.config.normalize_embedding && model.config.ropes.is_empty());
     assert_eq!(model.tensors.shape("layers.0.up_bias"), Some(&[16][..]));
-    assert_eq!(
-        model.tensors.shape("layers.0.ffn_norm_bias"),
-        Some(&[8][..])
-    );
-    folder.write(
-        "1_Pooling/config.json",
-        &json!({"pooling_mode_cls_token": true}),
-    );
+    assert_eq!(model.tensors.shape("layers.0.ffn_norm_bias"), Some(&[8][..]));
+    folder.write("1_Pooling/config.json", &json!({"pooling_mode_cls_token": true}));
     assert!(folder.refusal().contains("pooling_mode_cls_token"));
     std::fs::remove_file(folder.path("modules.json")).unwrap();
     assert!(folder.refusal().contains("modules.json"));
@@ -217,23 +153,10 @@ fn what_is_not_known_is_refused_by_name() {
     ];
     for (key, value, expected) in cases {
         let message = Model::llama().set(key, value).refusal();
-        assert!(
-            message.contains(expected),
-            "{message} does not say {expected}"
-        );
+        assert!(message.contains(expected), "{message} does not say {expected}");
     }
-    assert!(
-        Model::llama()
-            .tensor("model.extra", &[2])
-            .refusal()
-            .contains("model.extra")
-    );
-    assert!(
-        Model::llama()
-            .set("tie_word_embeddings", json!(false))
-            .refusal()
-            .contains("lm_head.weight")
-    );
+    assert!(Model::llama().tensor("model.extra", &[2]).refusal().contains("model.extra"));
+    assert!(Model::llama().set("tie_word_embeddings", json!(false)).refusal().contains("lm_head.weight"));
 }
 
 #[test]
@@ -242,30 +165,19 @@ fn a_tied_head_may_be_stored_twice_but_not_differ() {
     folder.tensor("lm_head.weight", &[12, 8]);
     assert!(folder.open().unwrap().tensors.shape("head").is_none());
     let mut weights = folder.weights(|_| true);
-    let begin = weights.len()
-        - folder
-            .tensors
-            .values()
-            .map(|s| s.iter().product::<usize>() * 4)
-            .sum::<usize>();
+    let begin =
+        weights.len() - folder.tensors.values().map(|s| s.iter().product::<usize>() * 4).sum::<usize>();
     weights[begin] ^= 1;
     std::fs::write(folder.path("model.safetensors"), &weights).unwrap();
-    assert!(
-        open(folder.folder.path())
-            .unwrap_err()
-            .to_string()
-            .contains("lm_head.weight")
-    );
+    assert!(open(folder.folder.path()).unwrap_err().to_string().contains("lm_head.weight"));
 }
 
 #[test]
 fn the_tokenizers_files_are_read() {
     let folder = Model::llama();
-    let begin = json!({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}]});
-    folder.write(
-        "tokenizer.json",
-        &json!({"post_processor": {"type": "Sequence", "processors": [begin]}}),
-    );
+    let begin =
+        json!({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}]});
+    folder.write("tokenizer.json", &json!({"post_processor": {"type": "Sequence", "processors": [begin]}}));
     let settings = json!({
         "bos_token": {"content": "<s>", "lstrip": false}, "eos_token": "</s>", "pad_token": null,
         "chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}],
@@ -275,20 +187,11 @@ fn the_tokenizers_files_are_read() {
     assert!(model.add_bos);
     assert_eq!(model.chat_template.as_deref(), Some("d"));
     let special = [("bos_token", "<s>"), ("eos_token", "</s>")];
-    assert_eq!(
-        model.special_tokens,
-        special.map(|(a, b)| (a.to_string(), b.to_string()))
-    );
+    assert_eq!(model.special_tokens, special.map(|(a, b)| (a.to_string(), b.to_string())));
     std::fs::write(folder.path("chat_template.jinja"), "{{ j }}").unwrap();
-    folder.write(
-        "tokenizer_config.json",
-        &json!({"add_bos_token": false, "chat_template": "x"}),
-    );
+    folder.write("tokenizer_config.json", &json!({"add_bos_token": false, "chat_template": "x"}));
     let model = folder.open().unwrap();
-    assert_eq!(
-        (model.chat_template.as_deref(), model.add_bos),
-        (Some("{{ j }}"), false)
-    );
+    assert_eq!((model.chat_template.as_deref(), model.add_bos), (Some("{{ j }}"), false));
 }
 
 #[test]
@@ -297,51 +200,29 @@ fn what_is_missing_is_named_with_a_way_out() {
     folder.open().unwrap();
     std::fs::remove_file(folder.path("tokenizer.json")).unwrap();
     let error = open(folder.folder.path()).unwrap_err();
-    assert!(
-        matches!(&error, ImportError::Missing(what) if what.contains("save_pretrained")),
-        "{error}"
-    );
-    std::fs::rename(
-        folder.path("model.safetensors"),
-        folder.path("pytorch_model.bin"),
-    )
-    .unwrap();
+    assert!(matches!(&error, ImportError::Missing(what) if what.contains("save_pretrained")), "{error}");
+    std::fs::rename(folder.path("model.safetensors"), folder.path("pytorch_model.bin")).unwrap();
     let error = open(folder.folder.path()).unwrap_err().to_string();
     assert!(error.contains("safe_serialization"), "{error}");
-    assert!(matches!(
-        open("no such folder".as_ref()),
-        Err(ImportError::Missing(_))
-    ));
+    assert!(matches!(open("no such folder".as_ref()), Err(ImportError::Missing(_))));
 }
 
 #[test]
 fn hostile_json_is_refused() {
     let folder = Model::llama();
     folder.open().unwrap();
-    for text in [
-        "[".repeat(100_000),
-        " ".repeat(2 << 20),
-        "{\"a\":".repeat(1_000),
-        "[]".into(),
-        String::new(),
-    ] {
+    for text in
+        ["[".repeat(100_000), " ".repeat(2 << 20), "{\"a\":".repeat(1_000), "[]".into(), String::new()]
+    {
         std::fs::write(folder.path("config.json"), text).unwrap();
-        assert!(matches!(
-            open(folder.folder.path()),
-            Err(ImportError::Malformed { .. })
-        ));
+        assert!(matches!(open(folder.folder.path()), Err(ImportError::Malformed { .. })));
     }
 }
 
 #[test]
 fn headers_that_lie_are_refused() {
     let header = |json: &str, data: usize| {
-        [
-            &(json.len() as u64).to_le_bytes()[..],
-            json.as_bytes(),
-            &vec![0; data],
-        ]
-        .concat()
+        [&(json.len() as u64).to_le_bytes()[..], json.as_bytes(), &vec![0; data]].concat()
     };
     let good = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
     assert_eq!(inspect_weights("x", &header(good, 8)).unwrap(), 1);

@@ -40,27 +40,22 @@ pub(super) fn read(
     })?;
     let pipeline: Pipeline = folder.parse("tokenizer.json", &json)?;
     let begins = pipeline.post_processor.is_some_and(|post| post.begins());
-    let mut settings: Settings =
-        match folder.read("tokenizer_config.json", TOKENIZER_CONFIG_BYTES_MAX)? {
-            Some(bytes) => folder.parse("tokenizer_config.json", &bytes)?,
-            None => Settings::default(),
-        };
-    let template =
-        match folder.read("chat_template.jinja", TEMPLATE_BYTES_MAX)? {
-            Some(bytes) => Some(String::from_utf8(bytes).map_err(|_| {
-                malformed(&folder.path.join("chat_template.jinja"), "it is no UTF-8")
-            })?),
-            None => settings.chat_template.take().and_then(Template::text),
-        };
+    let mut settings: Settings = match folder.read("tokenizer_config.json", TOKENIZER_CONFIG_BYTES_MAX)? {
+        Some(bytes) => folder.parse("tokenizer_config.json", &bytes)?,
+        None => Settings::default(),
+    };
+    let template = match folder.read("chat_template.jinja", TEMPLATE_BYTES_MAX)? {
+        Some(bytes) => Some(
+            String::from_utf8(bytes)
+                .map_err(|_| malformed(&folder.path.join("chat_template.jinja"), "it is no UTF-8"))?,
+        ),
+        None => settings.chat_template.take().and_then(Template::text),
+    };
     let stop_tokens = match folder.tree("generation_config.json")? {
         Some(tree) => {
             let generation = Fields::new(folder.path.join("generation_config.json"), &tree)?;
             let own = token_ids(&generation, vocabulary)?;
-            if own.is_empty() {
-                token_ids(config, vocabulary)?
-            } else {
-                own
-            }
+            if own.is_empty() { token_ids(config, vocabulary)? } else { own }
         }
         None => token_ids(config, vocabulary)?,
     };
@@ -86,8 +81,7 @@ fn token_ids(fields: &Fields<'_>, vocabulary: usize) -> Result<Vec<u32>, ImportE
         id.filter(|id| usize::try_from(*id).is_ok_and(|id| id < vocabulary))
     };
     let ids: Option<Vec<u32>> = ids.iter().take(STOP_TOKENS_MAX).map(known).collect();
-    let mut ids =
-        ids.ok_or_else(|| fields.wrong(KEY, &format!("names a token outside the {vocabulary}")))?;
+    let mut ids = ids.ok_or_else(|| fields.wrong(KEY, &format!("names a token outside the {vocabulary}")))?;
     ids.sort_unstable();
     ids.dedup();
     Ok(ids)
@@ -112,10 +106,7 @@ impl Template {
     fn text(self) -> Option<String> {
         match self {
             Self::One(text) => Some(text),
-            Self::Several(several) => several
-                .into_iter()
-                .find(|t| t.name == "default")
-                .map(|t| t.template),
+            Self::Several(several) => several.into_iter().find(|t| t.name == "default").map(|t| t.template),
         }
     }
 }
@@ -147,10 +138,7 @@ impl Settings {
         let text = |token| match token {
             Token::Text(text) | Token::Added { content: text } => text,
         };
-        named
-            .into_iter()
-            .filter_map(|(name, token)| Some((name.to_string(), text(token?))))
-            .collect()
+        named.into_iter().filter_map(|(name, token)| Some((name.to_string(), text(token?)))).collect()
     }
 }
 
@@ -187,15 +175,8 @@ struct Piece {
 impl PostProcessor {
     /// Does it put a special token before a text.
     fn begins(&self) -> bool {
-        let template = self
-            .single
-            .0
-            .as_ref()
-            .is_some_and(|piece| piece.special.is_some());
-        let always = matches!(
-            self.kind.as_deref(),
-            Some("BertProcessing" | "RobertaProcessing")
-        );
+        let template = self.single.0.as_ref().is_some_and(|piece| piece.special.is_some());
+        let always = matches!(self.kind.as_deref(), Some("BertProcessing" | "RobertaProcessing"));
         template || always || self.processors.0
     }
 }

@@ -28,35 +28,25 @@ pub(super) fn open(folder: &mut Folder) -> Result<Assembly, ImportError> {
         return Ok(Assembly::new(vec![bytes], found));
     }
     let Some(index) = folder.read(INDEX, JSON_BYTES_MAX)? else {
-        let hint = match folder.has("pytorch_model.bin")
-            || folder.has("pytorch_model.bin.index.json")
-        {
+        let hint = match folder.has("pytorch_model.bin") || folder.has("pytorch_model.bin.index.json") {
             true => {
                 "; pytorch_model.bin is a pickle and never read: save the model with safe_serialization=True"
             }
             false => "; download the model's weights",
         };
-        return Err(ImportError::Missing(format!(
-            "{SINGLE} or {INDEX} in {}{hint}",
-            folder.path.display()
-        )));
+        return Err(ImportError::Missing(format!("{SINGLE} or {INDEX} in {}{hint}", folder.path.display())));
     };
     let index_path = folder.path.join(INDEX);
     let (mut files, mut all) = (Vec::new(), BTreeMap::new());
     for (shard, names) in shards(&index_path, &index)? {
         if !folder.has(&shard) {
-            return Err(ImportError::Missing(format!(
-                "{shard}, which {INDEX} names; download it"
-            )));
+            return Err(ImportError::Missing(format!("{shard}, which {INDEX} names; download it")));
         }
         let bytes = folder.map(&shard)?;
         let path = folder.path.join(&shard);
         let found = parse(&path, (*bytes).as_ref(), files.len())?;
         if let Some(name) = names.iter().find(|name| !found.contains_key(*name)) {
-            return Err(malformed(
-                &path,
-                format!("tensor {name} is not in it, but {INDEX} says so"),
-            ));
+            return Err(malformed(&path, format!("tensor {name} is not in it, but {INDEX} says so")));
         }
         for (name, tensor) in found {
             insert::<_, serde_json::Error>(&mut all, name, tensor)
@@ -68,10 +58,7 @@ pub(super) fn open(folder: &mut Folder) -> Result<Assembly, ImportError> {
 }
 
 /// The files that an index names, each with its tensors.
-pub(super) fn shards(
-    path: &Path,
-    bytes: &[u8],
-) -> Result<BTreeMap<String, BTreeSet<String>>, ImportError> {
+pub(super) fn shards(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, BTreeSet<String>>, ImportError> {
     let index: Index = serde_json::from_slice(bytes).map_err(|e| malformed(path, e.to_string()))?;
     let mut shards: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (tensor, file) in index.weight_map.0 {
@@ -86,10 +73,7 @@ pub(super) fn shards(
     }
     match shards.len() {
         1..=SHARDS_MAX => Ok(shards),
-        n => Err(malformed(
-            path,
-            format!("it names {n} files; 1 to {SHARDS_MAX} are accepted"),
-        )),
+        n => Err(malformed(path, format!("it names {n} files; 1 to {SHARDS_MAX} are accepted"))),
     }
 }
 

@@ -73,12 +73,14 @@ unsafe fn dot<const D: usize, const R: usize>(w: *const u8, x: [&[i16]; 2]) -> [
             let w = w.wrapping_add(step * D * STEP);
             for quarter in 0..4 {
                 // SAFETY: inside of the panel as promised; 4 elements of a row of `4 * steps`.
-                let (digits, low) = unsafe { (widen(w, quarter), widen(w.wrapping_add((D - 1) * STEP), quarter)) };
+                let (digits, low) =
+                    unsafe { (widen(w, quarter), widen(w.wrapping_add((D - 1) * STEP), quarter)) };
                 let w = if D == 2 { _mm256_add_epi16(_mm256_slli_epi16(digits, 8), low) } else { digits };
-                for r in 0..R {
+                for (sums, x) in sums.iter_mut().zip(x) {
                     // SAFETY: as above.
-                    let x = _mm256_set1_epi64x(unsafe { x[r].as_ptr().add(step * 4).cast::<i64>().read_unaligned() });
-                    sums[r][quarter] = _mm256_add_epi32(sums[r][quarter], _mm256_madd_epi16(w, x));
+                    let x = unsafe { x.as_ptr().add(step * 4).cast::<i64>().read_unaligned() };
+                    let products = _mm256_madd_epi16(w, _mm256_set1_epi64x(x));
+                    sums[quarter] = _mm256_add_epi32(sums[quarter], products);
                 }
             }
         }

@@ -18,6 +18,22 @@ const BLOCKS_NEAR: usize = 16;
 /// Bytes that weights are asked for ahead of their use.
 const AHEAD: usize = 4096;
 
+/// The panel is near already.
+const HELD: u8 = 0;
+/// It comes from memory and the next blocks of rows read it again.
+const AGAIN: u8 = 1;
+/// It comes from memory for one block of rows: it should not displace what the caches hold.
+const ONCE: u8 = 2;
+
+/// Asks for a line of weights.
+#[inline(always)]
+fn prefetch<const FETCH: u8>(line: *const i8) {
+    // SAFETY: a prefetch may point anywhere.
+    unsafe {
+        if FETCH == ONCE { _mm_prefetch::<_MM_HINT_NTA>(line) } else { _mm_prefetch::<_MM_HINT_T0>(line) }
+    }
+}
+
 /// Steps of 4 terms before a lane of 32 bits can overflow.
 /// One digit: 255 * 127 * 65,536 < 2^31. Two: the middle sum takes two products of 255 * 128 * 32,768 each, < 2^31.
 const fn steps_max(digits: usize) -> usize {
@@ -38,7 +54,20 @@ pub(super) unsafe fn linear(
         for panel in panels.clone() {
             for index in near..(near + BLOCKS_NEAR).min(x.blocks()) {
                 let block = x.block(index);
-                let tile = Tile { weights, s, out, panel, block, fetch: index == near };
+                let tile = Tile {
+                    weights,
+                    s,
+                    out,
+                    panel,
+                    block,
+                    fetch: if index != near {
+                        HELD
+                    } else if x.blocks() == 1 {
+                        ONCE
+                    } else {
+                        AGAIN
+                    },
+                };
                 // SAFETY: a packed block of the rows that `s` and `out` have, and a panel of the weights.
                 unsafe {
                     match block.rows {
@@ -62,8 +91,8 @@ struct Tile<'a> {
     out: Output<'a>,
     panel: usize,
     block: Block,
-    /// Whether the panel comes from memory now.
-    fetch: bool,
+    /// Where the panel comes from and whether it is needed again: `HELD`, `AGAIN` or `ONCE`.
+    fetch: u8,
 }
 
 impl Tile<'_> {
@@ -100,7 +129,11 @@ impl Tile<'_> {
             let (w, x) = (w.wrapping_add(from * D * STEP), self.block.start.wrapping_add(from * R * 8));
             // SAFETY: `count` steps of the panel and of the block.
             let sums = unsafe {
-                if self.fetch { digits::<R, H, D, true>(count, w, x) } else { digits::<R, H, D, false>(count, w, x) }
+                match self.fetch {
+                    HELD => digits::<R, H, D, HELD>(count, w, x),
+                    ONCE => digits::<R, H, D, ONCE>(count, w, x),
+                    _ => digits::<R, H, D, AGAIN>(count, w, x),
+                }
             };
             for (acc, sums) in acc.iter_mut().flatten().zip(sums.iter().flatten()) {
                 *acc = gather_digits::<D>(*acc, sums);
@@ -133,7 +166,10 @@ impl Tile<'_> {
             (
                 _mm512_loadu_si512(weights.row_sums.as_ptr().add(first).cast()),
                 _mm512_cvtepu16_epi64(_mm_maskz_loadu_epi16(mask, weights.mult.as_ptr().add(first).cast())),
-                _mm512_cvtepi8_epi64(_mm_maskz_loadu_epi8(u16::from(mask), weights.shift.as_ptr().add(first))),
+                _mm512_cvtepi8_epi64(_mm_maskz_loadu_epi8(
+                    u16::from(mask),
+                    weights.shift.as_ptr().add(first),
+                )),
             )
         };
         let offset = _mm512_slli_epi64(sums, 15);
@@ -157,7 +193,8 @@ impl Tile<'_> {
             let one = _mm512_set1_epi64(1);
             let round = _mm512_sllv_epi64(one, _mm512_sub_epi64(total, one));
             let scaled = _mm512_mullo_epi64(acc, mult);
-            let mut values = _mm512_cvtsepi64_epi32(_mm512_srav_epi64(_mm512_add_epi64(scaled, round), total));
+            let mut values =
+                _mm512_cvtsepi64_epi32(_mm512_srav_epi64(_mm512_add_epi64(scaled, round), total));
             // SAFETY: masked load and store of existing channels.
             unsafe {
                 if let Some(bias) = weights.bias {
@@ -178,7 +215,7 @@ impl Tile<'_> {
 /// `w` has `steps` steps of D digits of a panel from its half on, `x` as many quads of R rows.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
-unsafe fn digits<const R: usize, const H: usize, const D: usize, const FETCH: bool>(
+unsafe fn digits<const R: usize, const H: usize, const D: usize, const FETCH: u8>(
     steps: usize,
     mut w: *const u8,
     mut x: *const u8,
@@ -191,21 +228,20 @@ unsafe fn digits<const R: usize, const H: usize, const D: usize, const FETCH: bo
             let mut low = [_mm512_setzero_si512(); H];
             for h in 0..H {
                 high[h] = _mm512_load_si512(w.add(h * 64).cast());
-                if FETCH {
-                    _mm_prefetch(w.wrapping_add(AHEAD + h * 64).cast(), _MM_HINT_T0);
+                if FETCH != HELD {
+                    prefetch::<FETCH>(w.wrapping_add(AHEAD + h * 64).cast());
                 }
                 if D == 2 {
                     low[h] = _mm512_load_si512(w.add(STEP + h * 64).cast());
-                    if FETCH {
-                        _mm_prefetch(w.wrapping_add(AHEAD + STEP + h * 64).cast(), _MM_HINT_T0);
+                    if FETCH != HELD {
+                        prefetch::<FETCH>(w.wrapping_add(AHEAD + STEP + h * 64).cast());
                     }
                 }
             }
-            for r in 0..R {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 let u1 = _mm512_set1_epi32(x.add(r * 8).cast::<i32>().read_unaligned());
                 let u0 = _mm512_set1_epi32(x.add(r * 8 + 4).cast::<i32>().read_unaligned());
-                for h in 0..H {
-                    let sum = &mut sums[r][h];
+                for (h, sum) in sums.iter_mut().enumerate() {
                     sum[0] = _mm512_dpbusd_epi32(sum[0], u1, high[h]);
                     sum[1] = _mm512_dpbusd_epi32(sum[1], u0, high[h]);
                     if D == 2 {
@@ -229,7 +265,9 @@ fn gather_digits<const D: usize>(acc: [__m512i; 2], sums: &[__m512i; 3]) -> [__m
         _mm512_add_epi64(_mm512_slli_epi64(sum, 8), _mm512_cvtepi32_epi64(digit))
     };
     let half = |i: usize| {
-        let part = |v: __m512i| if i == 0 { _mm512_castsi512_si256(v) } else { _mm512_extracti64x4_epi64(v, 1) };
+        let part = |v: __m512i| {
+            if i == 0 { _mm512_castsi512_si256(v) } else { _mm512_extracti64x4_epi64(v, 1) }
+        };
         let sum = horner(_mm512_cvtepi32_epi64(part(sums[0])), part(sums[1]));
         if D == 2 { horner(sum, part(sums[2])) } else { sum }
     };

@@ -53,7 +53,10 @@ impl<'a> LinearWeights<'a> {
             (digits == 1 || digits == 2, "neither one digit nor two"),
             (bytes.len() == panels_len(n, k, digits), "length of the panels"),
             (bytes.as_ptr().addr().is_multiple_of(64), "alignment of the panels"),
-            (mult.len() == n && shift.len() == n && bias.is_none_or(|b| b.len() == n), "a value for each channel"),
+            (
+                mult.len() == n && shift.len() == n && bias.is_none_or(|b| b.len() == n),
+                "a value for each channel",
+            ),
         ];
         if let Some((_, broken)) = rules.into_iter().find(|(holds, _)| !holds) {
             return Err(BadWeights(broken));
@@ -97,7 +100,13 @@ pub struct Output<'a> {
 /// # Safety
 /// All workers pass the same arguments between two barriers; `x` is packed; nobody else reads or writes the rows
 /// of `out` before the next barrier.
-pub unsafe fn linear(worker: &Worker<'_>, weights: &LinearWeights<'_>, x: &PackedRows<'_>, s: &[i32], out: Output<'_>) {
+pub unsafe fn linear(
+    worker: &Worker<'_>,
+    weights: &LinearWeights<'_>,
+    x: &PackedRows<'_>,
+    s: &[i32],
+    out: Output<'_>,
+) {
     let n = weights.panels.n;
     assert!(x.k() == weights.panels.k && s.len() == x.rows(), "operands of a product do not fit");
     if x.rows() == 0 {

@@ -22,7 +22,9 @@ pub(super) unsafe fn linear(
             let row = unsafe { x.words(t) };
             let acc = if weights.panels.digits == 2 { dot::<2>(bytes, row) } else { dot::<1>(bytes, row) };
             // SAFETY: this worker's channels of row t.
-            let y = unsafe { out.values.slice_mut(t * out.stride + channels.start..t * out.stride + channels.end) };
+            let y = unsafe {
+                out.values.slice_mut(t * out.stride + channels.start..t * out.stride + channels.end)
+            };
             for ((y, c), acc) in y.iter_mut().zip(channels.clone()).zip(acc) {
                 *y = weights.finish(c, acc, s);
             }

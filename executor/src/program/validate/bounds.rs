@@ -1,7 +1,7 @@
 //! Shapes, types and overflow bounds, operation by operation.
 
 use super::super::op::{Index, Op, Span, Target};
-use super::super::{ConstantInfo, ElementType, Interface, Width};
+use super::super::{ConstantInfo, ElementType, Interface, Node, Width};
 use super::NodeInfo;
 use crate::numerics::{WIDE_LIMIT, bit_length};
 
@@ -13,6 +13,10 @@ pub(crate) const DISTANCE_MAX: i64 = (1 << 25) - 1;
 const TABLE_MAX: i64 = 1 << 23;
 /// Greatest magnitude of an entry of a rotary table: 1 with 29 fractional bits.
 const ROTARY_MAX: i64 = 1 << 29;
+/// Least weight of a table of powers: half of the greatest.
+const WEIGHT_MIN: i64 = 1 << 30;
+/// Most elements of a row with one element per visible position.
+const VISIBLE_MAX: u64 = 1 << 27;
 
 type Row = (ElementType, Width, i64, i64);
 type Checked<T> = Result<T, String>;
@@ -39,9 +43,16 @@ fn shifts(low: i64, high: i64) -> Checked<()> {
     ensure(low >= -62 && high <= 62, &format!("a shift from {low} to {high} leaves -62 to 62"))
 }
 
+fn window(span: Span) -> Checked<()> {
+    ensure(span != Span::Window(0), "the window is empty")
+}
+
 /// What a node's bounds follow from.
 pub(super) struct Facts<'a> {
     pub(super) face: &'a Interface,
+    /// The node, and all lower ones.
+    pub(super) node: &'a Node,
+    pub(super) nodes: &'a [Node],
     pub(super) inputs: &'a [NodeInfo],
     pub(super) constants: &'a [&'a ConstantInfo],
 }
@@ -53,6 +64,20 @@ impl Facts<'_> {
 
     fn constant(&self, k: usize) -> Checked<&ConstantInfo> {
         self.constants.get(k).copied().ok_or_else(|| format!("constant {k} is missing"))
+    }
+
+    /// The node that makes input `k`.
+    fn maker(&self, k: usize) -> Checked<&Node> {
+        let maker = self.node.inputs.get(k).and_then(|x| self.nodes.get(x.index()));
+        maker.ok_or_else(|| format!("input {k} is missing"))
+    }
+
+    /// Is input `k` made from this node's input `source` alone, by an operation that `of` accepts. Where a bound
+    /// rests on what a value means, and not on its range, the program has to show the meaning.
+    fn derived(&self, k: usize, source: usize, of: fn(&Op) -> bool, reason: &str) -> Checked<()> {
+        let maker = self.maker(k)?;
+        let from = matches!(maker.inputs.as_slice(), [only] if self.node.inputs.get(source) == Some(only));
+        ensure(from && of(&maker.op), reason)
     }
 
     /// Width of an input of fixed width.
@@ -98,7 +123,9 @@ impl Facts<'_> {
     /// Groups of an input with one element per visible position.
     fn visible(&self, k: usize) -> Checked<(u32, Span)> {
         match self.input(k)? {
-            NodeInfo { width: Width::PerVisible { groups, span }, element: ElementType::I32, .. } => Ok((*groups, *span)),
+            NodeInfo { width: Width::PerVisible { groups, span }, element: ElementType::I32, .. } => {
+                Ok((*groups, *span))
+            }
             _ => Err(format!("input {k} must have one element per visible position")),
         }
     }
@@ -134,7 +161,7 @@ impl Facts<'_> {
 
     fn exp_table(&self, k: usize) -> Checked<()> {
         let t = self.shaped(k, ElementType::I32, 1, 4096)?;
-        ensure(t.low >= 0, "a weight is negative")
+        ensure(t.low >= WEIGHT_MIN, "a weight is below 2^30")
     }
 
     /// A row over the vocabulary of non-negative values.
@@ -194,7 +221,7 @@ impl Facts<'_> {
                 let e = self.expect(1, I8, groups)?;
                 shifts(2 * e.low + 16, 2 * e.high + 16)?;
                 ensure((0..=WIDE_LIMIT).contains(&eps), "epsilon leaves its range")?;
-                ensure((1..=WIDE_LIMIT >> 1).contains(&root), "the root leaves its range")?;
+                ensure((1..=WIDE_LIMIT).contains(&root), "the root leaves its range")?;
                 let width = groups.checked_mul(2).ok_or("too many groups")?;
                 Ok((I64, Width::Fixed(width), 0, ((root >> 30) + 1).max(31)))
             }
@@ -203,13 +230,18 @@ impl Facts<'_> {
                 let e = self.expect(1, I8, groups)?;
                 shifts(e.low, e.high)?;
                 let r = self.expect(2, I64, groups.checked_mul(2).ok_or("too many groups")?)?;
+                // Its exponents are 0 to 30, whatever the range of the whole row.
+                ensure(matches!(self.maker(2)?.op, Op::RNorm { .. }), "input 2 must be reciprocal roots")?;
                 within_wide("mantissa times reciprocal root", ((1 << 23) - 1) * i128::from(r.high))?;
                 shifts(i64::from(shift) - 31, shift.into())?;
                 shifts(gain_shift.into(), gain_shift.into())?;
                 let width = self.width(0)?;
                 for k in 0..self.constants.len() {
                     let columns = self.constant(k)?.columns;
-                    ensure(columns == width || columns == n, "a gain must be as wide as the row or its group")?;
+                    ensure(
+                        columns == width || columns == n,
+                        "a gain must be as wide as the row or its group",
+                    )?;
                     self.shaped(k, I32, 1, columns)?;
                 }
                 Ok(fixed(width))
@@ -220,7 +252,8 @@ impl Facts<'_> {
             }
             Op::Centre {} => {
                 let width = self.fixed_input(0)?;
-                self.expect(1, I64, 1)?;
+                let s = self.expect(1, I64, 1)?;
+                within_wide("value less mean", magnitude(s.low, s.high) + (1 << 31))?;
                 Ok(fixed(width))
             }
             Op::Add {} => {
@@ -257,7 +290,10 @@ impl Facts<'_> {
             }
             Op::Hadamard { block, shift } => {
                 let width = self.fixed_input(0)?;
-                ensure(block.is_power_of_two() && width % block == 0, "the block must be a power of two that divides")?;
+                ensure(
+                    block.is_power_of_two() && width % block == 0,
+                    "the block must be a power of two that divides",
+                )?;
                 within_wide("the transform", i128::from(block) << 31)?;
                 shifts(shift.into(), shift.into())?;
                 Ok(fixed(width))
@@ -266,11 +302,18 @@ impl Facts<'_> {
                 let head = self.head(heads, kv_heads, 2)?;
                 let (width, q) = self.mantissas(0)?;
                 let (_, k) = self.mantissas(2)?;
-                ensure(Some(width) == head.checked_mul(heads), "queries and keys have heads of different width")?;
+                ensure(
+                    Some(width) == head.checked_mul(heads),
+                    "queries and keys have heads of different width",
+                )?;
                 let (qe, ke) = (self.expect(1, I8, heads)?, self.expect(3, I8, kv_heads)?);
                 within_wide("a score", i128::from(head) * q * k * i128::from(multiplier))?;
                 shifts(i64::from(shift) - qe.high - ke.high, i64::from(shift) - qe.low - ke.low)?;
-                ensure(span != Span::Window(0), "the window is empty")?;
+                window(span)?;
+                ensure(
+                    u64::from(heads) * u64::from(context) <= VISIBLE_MAX,
+                    "heads times context are more than 2^27 scores a row",
+                )?;
                 Ok((I32, Width::PerVisible { groups: heads, span }, FIXED.0, FIXED.1))
             }
             Op::RowMax {} => match self.input(0)?.width {
@@ -283,27 +326,46 @@ impl Facts<'_> {
             Op::Exp2W {} => {
                 let (groups, span) = self.visible(0)?;
                 self.expect(1, I32, groups)?;
+                self.derived(
+                    1,
+                    0,
+                    |op| matches!(op, Op::RowMax {}),
+                    "input 1 must be the maxima of input 0",
+                )?;
                 self.exp_table(0)?;
                 Ok((I32, Width::PerVisible { groups, span }, 0, FIXED.1))
             }
             Op::WSum {} => {
                 let (groups, _) = self.visible(0)?;
                 ensure(self.input(0)?.low >= 0, "weights must not be negative")?;
-                Ok((I64, Width::Fixed(groups), 0, i64::from(context) << 31))
+                // The largest score has the distance 0, so its weight is in the sum.
+                Ok((I64, Width::Fixed(groups), WEIGHT_MIN, i64::from(context) * FIXED.1))
             }
-            Op::TimeMax { .. } => {
+            Op::TimeMax { span } => {
+                window(span)?;
                 let width = self.width(0)?;
                 let e = self.expect(0, I8, width)?;
                 Ok((I8, Width::Fixed(width), e.low, e.high))
             }
             Op::Mix { heads, kv_heads, shift } => {
-                let (groups, _) = self.visible(0)?;
-                ensure(groups == heads && self.input(0)?.low >= 0, "input 0 must be weights, one group a head")?;
+                let (groups, span) = self.visible(0)?;
+                ensure(
+                    groups == heads && self.input(0)?.low >= 0,
+                    "input 0 must be weights, one group a head",
+                )?;
                 self.expect(1, I64, heads)?;
                 let head = self.head(heads, kv_heads, 2)?;
                 self.mantissas(2)?;
                 let (e, top) = (self.expect(3, I8, kv_heads)?, self.expect(4, I8, kv_heads)?);
-                ensure(e.low >= -62 && top.high - e.low <= 124, "exponents leave their range")?;
+                // |sum of w v| <= sum of w * 32,767 is what keeps the mean within 2^62.
+                self.derived(1, 0, |op| matches!(op, Op::WSum {}), "input 1 must be the sums of input 0")?;
+                let latest = |op: &Op| matches!(op, Op::TimeMax { .. });
+                self.derived(4, 3, latest, "input 4 must be the largest exponents of input 3")?;
+                ensure(
+                    self.maker(4)?.op.span() == Some(span),
+                    "exponents and weights see different positions",
+                )?;
+                ensure(e.low >= -62, "exponents leave their range")?;
                 shifts(i64::from(shift) - top.high, i64::from(shift) - top.low)?;
                 Ok(fixed(head.checked_mul(heads).ok_or("too wide")?))
             }
@@ -349,14 +411,15 @@ impl Facts<'_> {
                 };
                 ensure(self.inputs.len() == inputs, "wrong number of inputs")?;
                 let width = self.width(0)?;
-                self.expect(0, I64, width)?;
+                self.sums(0, width)?;
                 match target {
                     Target::TopK | Target::TopP => {}
                     Target::Draw => {
-                        self.expect(1, I64, 1)?;
+                        let draw = self.sums(1, 1)?;
+                        within_wide("the draw plus one", i128::from(draw.high) + 1)?;
                     }
                     Target::TopKRest | Target::TopPRest => {
-                        self.expect(1, I64, BINS)?;
+                        self.sums(1, BINS)?;
                         self.bin(2)?;
                     }
                 }
@@ -383,18 +446,22 @@ impl Facts<'_> {
             }
             Op::Draw {} => {
                 let width = self.width(0)?;
-                let sums = self.expect(0, I64, width)?;
-                ensure(sums.low >= 0, "sums must not be negative")?;
-                Ok((I64, Width::Fixed(1), 0, sums.high))
+                let sums = self.sums(0, width)?;
+                Ok((I64, Width::Fixed(1), 0, (sums.high - 1).max(0)))
             }
             Op::Pick { block } => {
                 let n = self.weights_over_vocabulary(0)?;
                 ensure(block > 0, "a block has at least one element")?;
                 let blocks = n.div_ceil(block);
-                self.expect(1, I64, blocks)?;
+                let sums = self.sums(1, blocks)?;
+                within_wide(
+                    "the sum",
+                    i128::from(sums.high) + i128::from(block.min(n)) * i128::from(FIXED.1),
+                )?;
                 let at = self.expect(2, I32, 1)?;
                 ensure(at.low >= 0 && at.high < blocks.into(), "the block is outside of the row")?;
-                self.expect(3, I64, 1)?;
+                let draw = self.sums(3, 1)?;
+                within_wide("the draw plus one", i128::from(draw.high) + 1)?;
                 Ok((I32, Width::Fixed(1), 0, i64::from(n) - 1))
             }
         }
@@ -402,7 +469,10 @@ impl Facts<'_> {
 
     /// Width of a head of input `k` with `kv_heads` heads that `heads` share.
     fn head(&self, heads: u32, kv_heads: u32, k: usize) -> Checked<u32> {
-        ensure(kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads), "key heads must divide query heads")?;
+        ensure(
+            kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads),
+            "key heads must divide query heads",
+        )?;
         let width = self.width(k)?;
         ensure(width % kv_heads == 0, "the heads do not divide the row")?;
         Ok(width / kv_heads)
@@ -419,6 +489,13 @@ impl Facts<'_> {
         let n = self.over_vocabulary(k)?;
         ensure(self.input(k)?.low >= 0, &format!("input {k} must be weights"))?;
         Ok(n)
+    }
+
+    /// Sums of what is not negative.
+    fn sums(&self, k: usize, width: u32) -> Checked<&NodeInfo> {
+        let info = self.expect(k, ElementType::I64, width)?;
+        ensure(info.low >= 0, &format!("input {k} must not be negative"))?;
+        Ok(info)
     }
 
     fn bin(&self, k: usize) -> Checked<()> {

@@ -6,7 +6,7 @@
 mod bounds;
 
 use super::op::{Op, Range};
-use super::{ElementType, ITEMS_MAX, NodeId, Output, Program, Width};
+use super::{ElementType, ITEMS_MAX, NodeId, Output, Program, STOP_TOKENS_MAX, Width};
 
 /// A program that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,12 +54,19 @@ pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
     whole(program.constants.len() as u64 <= ITEMS_MAX.into(), "too many constants")?;
     whole((1..=WIDTH_MAX).contains(&face.vocabulary), "the vocabulary must have 1 to 2^20 entries")?;
     whole((1..=CONTEXT_MAX).contains(&face.context), "the context must have 1 to 2^17 positions")?;
-    whole(face.stop_tokens.iter().all(|t| *t < face.vocabulary), "a stop token is outside of the vocabulary")?;
+    whole(
+        face.stop_tokens.iter().all(|t| *t < face.vocabulary),
+        "a stop token is outside of the vocabulary",
+    )?;
+    whole(face.stop_tokens.len() <= STOP_TOKENS_MAX as usize, "too many stop tokens")?;
     whole(face.stop_tokens.is_sorted_by(|a, b| a < b), "stop tokens must ascend")?;
     for (i, c) in program.constants.iter().enumerate() {
         let (low, high) = c.element.limits();
         let sound = !c.is_empty() && c.low <= c.high && low <= c.low && c.high <= high;
-        whole(sound && c.columns <= WIDTH_MAX, &format!("constant {i}: empty, too wide or with an impossible range"))?;
+        whole(
+            sound && c.columns <= WIDTH_MAX,
+            &format!("constant {i}: empty, too wide or with an impossible range"),
+        )?;
     }
     let mut infos: Vec<NodeInfo> = Vec::with_capacity(program.nodes.len());
     for (i, node) in (0u32..).zip(&program.nodes) {
@@ -71,7 +78,12 @@ pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
         let inputs = node
             .inputs
             .iter()
-            .map(|x| infos.get(x.index()).copied().ok_or_else(|| refuse(format!("input {} is not a lower node", x.0))))
+            .map(|x| {
+                infos
+                    .get(x.index())
+                    .copied()
+                    .ok_or_else(|| refuse(format!("input {} is not a lower node", x.0)))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let constants = node
             .constants
@@ -88,7 +100,20 @@ pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
                 return Err(refuse(format!("input {k} has no value where it is read")));
             }
         }
-        let facts = bounds::Facts { face, inputs: &inputs, constants: &constants };
+        if node.op.reads_request() && node.range != Range::Sampled {
+            return Err(refuse("a greedy request has no temperature, threshold or draw".into()));
+        }
+        let odd = match face.output {
+            Output::Tokens { .. } => node.range == Range::Last,
+            Output::Vector { .. } => matches!(node.range, Range::Outputs | Range::Sampled),
+        };
+        if odd {
+            return Err(refuse(
+                "a program of tokens has no last position, one of a vector no output positions".into(),
+            ));
+        }
+        let facts =
+            bounds::Facts { face, node, nodes: &program.nodes, inputs: &inputs, constants: &constants };
         let (element, width, low, high) = facts.infer(&node.op).map_err(refuse)?;
         if width.at(0, 1) > WIDTH_MAX as usize || width.at(0, 1) == 0 {
             return Err(refuse("a row must have 1 to 2^20 elements".into()));
@@ -106,16 +131,23 @@ fn output(program: &Program, infos: &[NodeInfo]) -> Result<(), Invalid> {
     let sound = match program.interface.output {
         Output::Tokens { greedy, sampled } => {
             is(greedy, |op| matches!(op, Op::Argmax {}), Range::Outputs)
+                && infos.get(greedy.index()).is_some_and(|i| i.high < program.interface.vocabulary.into())
                 && is(sampled, |op| matches!(op, Op::Pick { .. }), Range::Sampled)
                 && program.is_causal()
         }
         Output::Vector { node, fraction } => {
             (0..=62).contains(&fraction)
                 && is(node, |_| true, Range::Last)
-                && infos.get(node.index()).is_some_and(|i| matches!(i.width, Width::Fixed(_)))
+                && infos
+                    .get(node.index())
+                    .is_some_and(|i| matches!(i.width, Width::Fixed(_)) && i.element == ElementType::I32)
         }
     };
-    if sound { Ok(()) } else { Err(Invalid::Program("the output is not a node of the right kind and range".into())) }
+    if sound {
+        Ok(())
+    } else {
+        Err(Invalid::Program("the output is not a node of the right kind and range".into()))
+    }
 }
 
 impl Op {
@@ -127,6 +159,11 @@ impl Op {
             Self::TimeMax { .. } | Self::Pool {} => true,
             _ => false,
         }
+    }
+
+    /// Does the operation depend on what the request says of sampling.
+    pub fn reads_request(&self) -> bool {
+        matches!(self, Self::Distance { .. } | Self::Crossing { .. } | Self::Keep {} | Self::Draw {})
     }
 
     /// The span of an operation that reads visible positions.

@@ -1,0 +1,79 @@
+//! The order of execution: as many nodes of a kind together as their inputs allow.
+
+use super::pattern::Attention;
+use super::plan::Step;
+use crate::program::op::{Op, Range};
+use crate::program::{NodeId, Program};
+
+/// Groups ready nodes.
+pub(super) struct Order<'a> {
+    pub(super) program: &'a Program,
+    pub(super) attentions: &'a [Attention],
+    pub(super) inside: &'a [Option<usize>],
+    pub(super) chain: &'a [NodeId],
+}
+
+impl Order<'_> {
+    /// The steps over all positions (`all`), or those over output positions given the former.
+    pub(super) fn steps(&self, all: bool) -> Vec<Step> {
+        let nodes = &self.program.nodes;
+        let mine =
+            |i: usize| (nodes[i].range == Range::All) == all && !self.chain.contains(&NodeId(i as u32));
+        let mut done: Vec<bool> = nodes.iter().map(|n| !all && n.range == Range::All).collect();
+        let mut left: Vec<NodeId> = (0..nodes.len() as u32).map(NodeId).filter(|n| mine(n.index())).collect();
+        let mut steps = Vec::new();
+        while !left.is_empty() {
+            let ready =
+                |node: NodeId, done: &[bool]| nodes[node.index()].inputs.iter().all(|x| done[x.index()]);
+            let is_row = |node: NodeId| {
+                let op = &nodes[node.index()].op;
+                self.inside[node.index()].is_none() && !matches!(op, Op::Linear { .. } | Op::Pool {})
+            };
+            // Node order is topological: one pass finds all rows that follow from each other.
+            let mut rows = Vec::new();
+            for node in &left {
+                if is_row(*node) && ready(*node, &done) {
+                    done[node.index()] = true;
+                    rows.push(*node);
+                }
+            }
+            let linear: Vec<NodeId> = left
+                .iter()
+                .copied()
+                .filter(|n| matches!(nodes[n.index()].op, Op::Linear { .. }) && ready(*n, &done))
+                .collect();
+            linear.iter().for_each(|n| done[n.index()] = true);
+            let pool = left
+                .iter()
+                .copied()
+                .find(|n| matches!(nodes[n.index()].op, Op::Pool {}) && !done[n.index()] && ready(*n, &done));
+            let attend = self.attentions.iter().position(|a| {
+                !done[a.mix.index()]
+                    && all
+                    && [a.q, a.qe, a.k, a.ke, a.v, a.ve].iter().all(|n| done[n.index()])
+            });
+            let before = left.len();
+            if !rows.is_empty() {
+                steps.push(Step::Rows(rows));
+            }
+            if !linear.is_empty() {
+                steps.push(Step::Linear(linear));
+            } else if let Some(a) = attend {
+                let at = &self.attentions[a];
+                for n in [at.score, at.top, at.weight, at.total, at.vtop, at.mix] {
+                    done[n.index()] = true;
+                }
+                steps.push(Step::Attend(a));
+            } else if let Some(node) = pool {
+                done[node.index()] = true;
+                steps.push(Step::Pool(node));
+            }
+            left.retain(|n| !done[n.index()]);
+            if left.len() == before {
+                // Inputs are lower nodes, so something is always ready; a program that passed validation never gets here.
+                break;
+            }
+        }
+        steps
+    }
+}

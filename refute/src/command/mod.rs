@@ -1,0 +1,12 @@
+//! One module for each command.
+
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod embed;
+pub(crate) mod generate;
+pub(crate) mod import;
+pub(crate) mod info;
+pub(crate) mod run;
+mod side_by_side;
+mod source;
+pub(crate) mod verify;

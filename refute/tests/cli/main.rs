@@ -1,0 +1,7 @@
+//! The binary as a script sees it: exit codes, messages, documents.
+
+mod bad_input;
+mod commands;
+mod refute;
+#[path = "../../../executor/tests/support/mod.rs"]
+mod support;
