@@ -39,7 +39,10 @@ fn print(name: &str, report: &Report) {
     if let Some(l) = &report.language {
         let change = 100.0 * (l.perplexity_integer / l.perplexity_float - 1.0);
         println!("  perplexity {:.4} -> {:.4} ({change:+.3} %)", l.perplexity_float, l.perplexity_integer);
-        println!("  KL mean {:.7} max {:.6}, same top {:.4}", l.divergence_mean, l.divergence_max, l.same_top_share);
+        println!(
+            "  KL mean {:.7} max {:.6}, same top {:.4}",
+            l.divergence_mean, l.divergence_max, l.same_top_share
+        );
     }
     if let Some(e) = &report.embedding {
         println!("  cosine mean {:.7} min {:.7}", e.cosine_mean, e.cosine_min);
@@ -60,8 +63,7 @@ fn smollm2_predicts_as_its_float_original() {
     assert!(tokens.len() >= TOKENS, "the prose has {} tokens", tokens.len());
     tokens.truncate(TOKENS);
     // Precision, KV bits, greatest KL.
-    let cases =
-        [(Precision::W8, 16, 0.006), (Precision::W8, 8, 0.009), (Precision::W16, 16, 0.0001)];
+    let cases = [(Precision::W8, 16, 0.006), (Precision::W8, 8, 0.009), (Precision::W16, 16, 0.0001)];
     let folder = tempfile::tempdir().unwrap();
     let models = cases.map(|(precision, kv_bits, _)| {
         imported(&source, precision, kv_bits, &folder.path().join(format!("{precision:?}{kv_bits}")))

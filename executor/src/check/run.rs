@@ -30,7 +30,9 @@ pub enum CheckError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// Source and artefact are not the same model.
-    #[error("the artefact was imported from another source ({0}): give the file or folder that it was made from")]
+    #[error(
+        "the artefact was imported from another source ({0}): give the file or folder that it was made from"
+    )]
     OtherSource(String),
     /// There is nothing to compare.
     #[error("{0}")]
@@ -147,7 +149,8 @@ pub fn languages(
         return Err(CheckError::Request("a comparison needs a text and a window of at least two tokens"));
     }
     let window = window.min(source.config.context);
-    let mut watches = sides.iter().map(|s| Watch::new(source, &graph, s.model)).collect::<Result<Vec<_>, _>>()?;
+    let mut watches =
+        sides.iter().map(|s| Watch::new(source, &graph, s.model)).collect::<Result<Vec<_>, _>>()?;
     let mut scores = vec![LanguageScore::default(); sides.len()];
     let float = FloatModel::new(&graph, &source.config, source.tensors.as_ref())?;
     let add_bos = sides.iter().any(|side| side.model.add_bos());
@@ -290,7 +293,9 @@ fn similarities(vectors: &[Vec<f64>]) -> Vec<f64> {
 
 fn same_nearest_share(reals: &[Vec<f64>], integers: &[Vec<f64>]) -> f64 {
     let nearest = |of: usize, all: &[Vec<f64>]| {
-        (0..all.len()).filter(|i| *i != of).max_by(|a, b| dot(&all[of], &all[*a]).total_cmp(&dot(&all[of], &all[*b])))
+        (0..all.len())
+            .filter(|i| *i != of)
+            .max_by(|a, b| dot(&all[of], &all[*a]).total_cmp(&dot(&all[of], &all[*b])))
     };
     let same = (0..reals.len()).filter(|i| nearest(*i, reals) == nearest(*i, integers)).count();
     same as f64 / reals.len() as f64
