@@ -16,7 +16,7 @@ use crate::program::Program;
 
 /// Most positions that go through all layers together. Larger blocks read the weights less often, but their rows
 /// leave the caches.
-const BLOCK_ROWS: usize = 192;
+const BLOCK_ROWS: usize = 256;
 /// Most positions whose logits are held at once.
 pub(super) const OUTPUT_ROWS: usize = 32;
 
