@@ -88,10 +88,10 @@ impl Chain {
     fn run(&self, logits: &[i64], sampling: &Sampling) -> Values {
         let mut values = HashMap::from([(self.logits, logits.to_vec())]);
         let nodes = &self.model.program().nodes;
-        for i in self.logits.index() + 1..nodes.len() {
-            if nodes[i].range != Range::Sampled || !sampling.is_greedy() {
-                let row = self.evaluate(NodeId(i as u32), &values, sampling, 0);
-                values.insert(NodeId(i as u32), row);
+        for (node, id) in nodes.iter().zip((0..).map(NodeId)).skip(self.logits.index() + 1) {
+            if node.range != Range::Sampled || !sampling.is_greedy() {
+                let row = self.evaluate(id, &values, sampling, 0);
+                values.insert(id, row);
             }
         }
         values

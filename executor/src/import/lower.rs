@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::error::ImportError;
 use super::graph::{Graph, Head, Operation, Step, StepId};
-use super::source::{Activation, ModelConfig, Tensors};
+use super::source::{Activation, Architecture, ModelConfig, Tensors};
 use super::weights::{self, Precision};
 use super::{chain, tables};
 use crate::program::op::{Op, Range, Span};
@@ -188,22 +188,34 @@ impl Lowering<'_> {
         }
     }
 
+    /// Bytes of a matrix's weights. An encoder's embedding is compared with others by tiny differences, and most of its
+    /// rounding comes from the tables and the second matrix of the feed-forward block: these keep 16 bits.
+    fn precision(&self, name: &str) -> Precision {
+        let fine = matches!(name, "embed" | "position_embed") || name.ends_with(".down");
+        if self.config.architecture == Architecture::Bert && fine {
+            Precision::W16
+        } else {
+            self.options.precision
+        }
+    }
+
     /// Weights, multipliers and shifts of a matrix; `plus` is added to each of its rows first.
     fn matrix(&mut self, name: &str, plus: Option<&str>) -> Result<[ConstantId; 3], ImportError> {
         if let Some(id) = self.shared.get(name) {
             return Ok([*id, ConstantId(id.0 + 1), ConstantId(id.0 + 2)]);
         }
         let shift_max = self.shift_max.get(name).copied().unwrap_or(60);
+        let precision = self.precision(name);
         let m = match plus {
-            None => weights::quantise(self.tensors, name, self.options.precision, shift_max)?,
+            None => weights::quantise(self.tensors, name, precision, shift_max)?,
             Some(plus) => {
                 let columns = self.tensors.shape(name).and_then(|s| s.get(1)).copied().unwrap_or(0);
                 let sum = weights::Sum { inner: self.tensors, plus: self.vector(plus, columns)? };
-                weights::quantise(&sum, name, self.options.precision, shift_max)?
+                weights::quantise(&sum, name, precision, shift_max)?
             }
         };
-        let limit = i64::from(self.options.precision.limit());
-        let element = match self.options.precision {
+        let limit = i64::from(precision.limit());
+        let element = match precision {
             Precision::W8 => ElementType::I8,
             Precision::W16 => ElementType::I16,
         };

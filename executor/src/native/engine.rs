@@ -18,7 +18,7 @@ use crate::program::Program;
 /// leave the caches.
 const BLOCK_ROWS: usize = 256;
 /// Most positions whose logits are held at once.
-pub(super) const OUTPUT_ROWS: usize = 32;
+pub(super) const OUTPUT_ROWS: usize = 64;
 
 /// A sequence's state.
 pub(super) struct Sequence {
@@ -42,11 +42,13 @@ pub(super) enum Buffer {
 pub struct Native {
     // Dropped before the model that its references point into.
     pub(super) constants: Constants,
-    pub(super) plan: Arc<Plan>,
+    /// What outputs need, for who wants outputs, and the whole, for who listens to nodes.
+    pub(super) plans: [Arc<Plan>; 2],
     pub(super) isa: Isa,
     team: Team,
     buffers: Vec<Buffer>,
-    buffer_rows: usize,
+    /// Which plan the buffers are for, and for how many rows.
+    room: (usize, usize),
     angles: Vec<Angles>,
     scratch: Vec<Mutex<Scratch>>,
     sequences: BTreeMap<usize, Sequence>,
@@ -61,17 +63,17 @@ impl Native {
         self_test(isa).map_err(|e| EngineError::Backend(e.to_string()))?;
         let team = Team::new(threads)
             .map_err(|e| EngineError::Backend(format!("threads cannot be started ({e}): use fewer")))?;
-        let plan = Arc::new(Plan::new(model)?);
+        let plans = [Arc::new(Plan::new(model, false)?), Arc::new(Plan::new(model, true)?)];
         let constants = Constants::new(model)?;
         let angles = constants.ropes.iter().map(|_| Angles::default()).collect();
-        let scratch = (0..team.count()).map(|_| Mutex::new(Scratch::new(&plan))).collect();
+        let scratch = (0..team.count()).map(|_| Mutex::new(Scratch::new(&plans))).collect();
         Ok(Self {
             constants,
-            plan,
+            plans,
             isa,
             team,
             buffers: Vec::new(),
-            buffer_rows: 0,
+            room: (0, 0),
             angles,
             scratch,
             sequences: BTreeMap::new(),
@@ -84,9 +86,9 @@ impl Native {
         self.isa
     }
 
-    /// Buffers for blocks of at least `rows` positions.
-    fn make_room(&mut self, rows: usize) {
-        if rows <= self.buffer_rows {
+    /// Buffers of a plan for blocks of at least `rows` positions.
+    fn make_room(&mut self, which: usize, rows: usize) {
+        if which == self.room.0 && rows <= self.room.1 {
             return;
         }
         // One row while decoding, whole blocks while prefilling: nothing in between is worth its reallocation.
@@ -101,8 +103,8 @@ impl Native {
                 Kind::Packed => Buffer::Packed(PackedBuffer::new(isa, rows, shape.width)),
             }
         };
-        self.buffers = self.plan.buffers.iter().map(make).collect();
-        self.buffer_rows = rows;
+        self.buffers = self.plans[which].buffers.iter().map(make).collect();
+        self.room = (which, rows);
     }
 
     /// Room in the caches and angles for the fed positions.
@@ -130,9 +132,10 @@ impl Native {
         rows: &[Row],
         tap: &mut Option<&mut dyn Tap>,
     ) -> Result<Vec<(SequenceId, Emission)>, EngineError> {
-        self.make_room(rows.len());
+        let which = usize::from(tap.is_some());
+        self.make_room(which, rows.len());
         let block = Block {
-            plan: &self.plan,
+            plan: &self.plans[which],
             constants: &self.constants,
             isa: self.isa,
             angles: &self.angles,
@@ -151,7 +154,7 @@ impl Engine for Native {
         let heads = |a: &super::pattern::Attention| {
             (0..a.kv_heads).map(|_| HeadCache::new(a.head_dim, a.narrow)).collect()
         };
-        let caches = self.plan.attentions.iter().map(heads).collect();
+        let caches = self.plans[0].attentions.iter().map(heads).collect();
         self.sequences.insert(self.opened, Sequence { sampling, length: 0, room: 0, caches });
         self.opened += 1;
         Ok(SequenceId(self.opened - 1))

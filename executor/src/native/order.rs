@@ -11,15 +11,41 @@ pub(super) struct Order<'a> {
     pub(super) attentions: &'a [Attention],
     pub(super) inside: &'a [Option<usize>],
     pub(super) chain: &'a [NodeId],
+    /// Nodes of all positions that only output positions need.
+    pub(super) late: &'a [bool],
+}
+
+/// The nodes of all positions that no other position reads, directly or through other nodes: what follows the last
+/// keys and values of a decoder. Where a position gives no output, nobody needs them.
+pub(super) fn late(program: &Program) -> Vec<bool> {
+    let mut needed = vec![false; program.nodes.len()];
+    for node in program.nodes.iter().rev() {
+        for (k, input) in node.inputs.iter().enumerate() {
+            needed[input.index()] |= node.op.reads_visible(k);
+        }
+    }
+    for (i, node) in program.nodes.iter().enumerate().rev() {
+        if needed[i] {
+            node.inputs.iter().for_each(|input| needed[input.index()] = true);
+        }
+    }
+    let mut late: Vec<bool> = Vec::with_capacity(needed.len());
+    for (node, needed) in program.nodes.iter().zip(needed) {
+        // Mantissas are packed for a product over all positions or over the outputs, not for both.
+        let packed_early =
+            matches!(node.op, Op::Linear { .. }) && node.inputs.first().is_some_and(|m| !late[m.index()]);
+        late.push(node.range == Range::All && !needed && !packed_early);
+    }
+    late
 }
 
 impl Order<'_> {
     /// The steps over all positions (`all`), or those over output positions given the former.
     pub(super) fn steps(&self, all: bool) -> Vec<Step> {
         let nodes = &self.program.nodes;
-        let mine =
-            |i: usize| (nodes[i].range == Range::All) == all && !self.chain.contains(&NodeId(i as u32));
-        let mut done: Vec<bool> = nodes.iter().map(|n| !all && n.range == Range::All).collect();
+        let early = |i: usize| nodes[i].range == Range::All && !self.late[i];
+        let mine = |i: usize| early(i) == all && !self.chain.contains(&NodeId(i as u32));
+        let mut done: Vec<bool> = (0..nodes.len()).map(|i| !all && early(i)).collect();
         let mut left: Vec<NodeId> = (0..nodes.len() as u32).map(NodeId).filter(|n| mine(n.index())).collect();
         let mut steps = Vec::new();
         while !left.is_empty() {
@@ -49,7 +75,7 @@ impl Order<'_> {
                 .find(|n| matches!(nodes[n.index()].op, Op::Pool {}) && !done[n.index()] && ready(*n, &done));
             let attend = self.attentions.iter().position(|a| {
                 !done[a.mix.index()]
-                    && all
+                    && mine(a.mix.index())
                     && [a.q, a.qe, a.k, a.ke, a.v, a.ve].iter().all(|n| done[n.index()])
             });
             let before = left.len();

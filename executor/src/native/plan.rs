@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::order::Order;
+use super::order::{Order, late};
 use super::pattern::{Attention, attentions};
 use crate::engine::EngineError;
 use crate::import::chain::sampling;
@@ -104,7 +104,8 @@ pub(super) fn refuse(what: &str) -> EngineError {
 }
 
 impl Plan {
-    pub(super) fn new(model: &Model) -> Result<Self, EngineError> {
+    /// A plan that computes every node at all its positions (`whole`), or only what the outputs need.
+    pub(super) fn new(model: &Model, whole: bool) -> Result<Self, EngineError> {
         let (program, infos) = (model.program(), model.infos());
         let attentions = attentions(program, infos)?;
         let (logits, chain) = sampling_chain(program)?;
@@ -114,7 +115,8 @@ impl Plan {
                 inside[node.index()] = Some(i);
             }
         }
-        let order = Order { program, attentions: &attentions, inside: &inside, chain: &chain };
+        let late = if whole { vec![false; program.nodes.len()] } else { late(program) };
+        let order = Order { program, attentions: &attentions, inside: &inside, chain: &chain, late: &late };
         let (body, head) = (order.steps(true), order.steps(false));
         let mut plan = Self {
             slots: vec![
@@ -129,12 +131,12 @@ impl Plan {
             logits,
             chain,
         };
-        plan.place(program, infos)?;
+        plan.place(program, infos, &late)?;
         Ok(plan)
     }
 
     /// Gives every node its home.
-    fn place(&mut self, program: &Program, infos: &[NodeInfo]) -> Result<(), EngineError> {
+    fn place(&mut self, program: &Program, infos: &[NodeInfo], late: &[bool]) -> Result<(), EngineError> {
         let steps: Vec<Step> = self.body.iter().chain(&self.head).cloned().collect();
         let mut step_of = vec![usize::MAX; program.nodes.len()];
         for (s, step) in steps.iter().enumerate() {
@@ -214,7 +216,7 @@ impl Plan {
                     if packed {
                         slot.scratch = Some(in_scratch());
                     }
-                    let shape = Shape { kind, width, all: program.nodes[i].range == Range::All };
+                    let shape = Shape { kind, width, all: program.nodes[i].range == Range::All && !late[i] };
                     let buffer = free.entry(shape).or_default().pop().unwrap_or_else(|| {
                         self.buffers.push(shape);
                         self.buffers.len() - 1

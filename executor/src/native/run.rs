@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::attention::{self, Law, Query};
 use super::engine::{Buffer, OUTPUT_ROWS, Sequence};
@@ -49,8 +49,9 @@ pub(super) struct Tools {
 }
 
 impl Scratch {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let [a, b, c] = plan.scratch;
+    /// Room for any of some plans.
+    pub(super) fn new(plans: &[Arc<Plan>]) -> Self {
+        let [a, b, c] = std::array::from_fn(|i| plans.iter().map(|p| p.scratch[i]).max().unwrap_or(0));
         let rows = ScratchRows { i32: vec![0; a], i16: vec![0; b], i64: vec![0; c] };
         Self { rows, tools: Tools::default() }
     }
@@ -195,7 +196,7 @@ impl<'a> Task<'a, '_, '_> {
                 // Later rows see more positions: dealt out one by one they even out.
                 for item in (self.worker.index..part.rows.len() * items).step_by(self.worker.count) {
                     let first = item % items * together;
-                    self.attend(*a, item / items, first..first + together);
+                    self.attend(*a, item / items, part, first..first + together);
                 }
             }
             Step::Pool(node) => {
@@ -276,17 +277,16 @@ impl<'a> Task<'a, '_, '_> {
     }
 
     /// Query heads of row `i` that share a key head.
-    fn attend(&mut self, attention: usize, i: usize, heads: Range<usize>) {
+    fn attend(&mut self, attention: usize, i: usize, part: Part<'_>, heads: Range<usize>) {
         let a = &self.block.plan.attentions[attention];
-        let at = self.block.rows[i];
+        let at = self.block.rows[part.rows[i]];
         let cache =
             &self.block.sequences[&at.sequence.0].caches[attention][heads.start * a.kv_heads / a.heads];
         let dims = heads.start * a.head_dim..heads.end * a.head_dim;
         let Loaded::Exp(exp) = &self.block.constants.nodes[a.weight.index()] else { return };
-        let row = Part { rows: &[i] };
-        let q = &self.read::<i16>(a.q, 0, row)[dims.clone()];
-        let qe = &self.read::<i32>(a.qe, 0, row)[heads];
-        let out = self.head_output(a.mix, i, dims);
+        let q = &self.read::<i16>(a.q, i, part)[dims.clone()];
+        let qe = &self.read::<i32>(a.qe, i, part)[heads];
+        let out = self.head_output(a.mix, i, part, dims);
         let visible = a.span.visible(at.position as usize, at.length);
         let law = Law { multiplier: a.multiplier, shift: a.shift, exp, mix_shift: a.mix_shift };
         let query = Query { q, exponents: qe, visible };
@@ -302,7 +302,7 @@ impl<'a> Task<'a, '_, '_> {
         let mut seen: [(NodeId, Vec<i64>); 5] =
             [a.score, a.top, a.weight, a.total, a.vtop].map(|n| (n, Vec::new()));
         for kv_head in 0..a.kv_heads {
-            self.attend(attention, part.rows[i], kv_head * group..(kv_head + 1) * group);
+            self.attend(attention, i, part, kv_head * group..(kv_head + 1) * group);
             let own = &self.own.attention;
             let [score, top, weight, total, vtop] = &mut seen;
             score.1.extend((0..group).flat_map(|h| own.scores(h)).map(|x| i64::from(*x)));
@@ -322,8 +322,8 @@ impl<'a> Task<'a, '_, '_> {
     }
 
     /// The part of a row of attention that some heads write.
-    fn head_output(&self, mix: NodeId, row: usize, dims: Range<usize>) -> &'a mut [i32] {
-        let (all, range) = self.locate(mix, 0, Part { rows: &[row] });
+    fn head_output(&self, mix: NodeId, i: usize, part: Part<'_>, dims: Range<usize>) -> &'a mut [i32] {
+        let (all, range) = self.locate(mix, i, part);
         // SAFETY: this thread alone writes these heads of this row.
         unsafe { all.slice_mut(range.start + dims.start..range.start + dims.end) }
     }
