@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io::ErrorKind;
 
 use executor::artefact::ArtefactError;
+use executor::check::run::CheckError;
 use executor::engine::EngineError;
 use executor::generate::GenerateError;
 use executor::import::error::ImportError;
@@ -40,6 +41,10 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     let ours = |e: &EngineError| matches!(e, EngineError::Backend(_) | EngineError::Sequence(_));
     let input = error.is::<BadInput>()
         || error.is::<ImportError>()
+        || error.downcast_ref::<CheckError>().is_some_and(|e| match e {
+            CheckError::Engine(e) => !ours(e),
+            _ => true,
+        })
         || error.is::<ArtefactError>()
         || error.is::<TokenizerError>()
         || error.is::<ChatError>()

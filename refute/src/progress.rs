@@ -38,6 +38,12 @@ impl Progress {
         self.0.set_message(stage.to_owned());
     }
 
+    /// `done` of `of` steps are done.
+    pub(crate) fn reach(&self, done: usize, of: usize) {
+        self.0.set_length(of as u64);
+        self.0.set_position(done as u64);
+    }
+
     /// One step is done.
     pub(crate) fn step(&self) {
         self.0.inc(1);

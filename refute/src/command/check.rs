@@ -4,12 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use executor::check::float::FloatModel;
-use executor::check::metrics::{LanguageScore, cosine};
-use executor::import::architecture;
-use serde_json::{Value, json};
+use executor::check::run::{Report, embeddings, language};
+use serde_json::json;
 
-use super::side_by_side::SideBySide;
 use super::source;
 use crate::backend::BackendArguments;
 use crate::console::Console;
@@ -43,118 +40,83 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Ex
     arguments.backend.refuse_impossible()?;
     let text = read_text(&arguments.text)?;
     let session = Session::open(&arguments.model)?;
-    let windows = windows(&session, &text, arguments.tokens as usize)?;
-    let progress = Progress::bar(windows.len(), "reading the source");
+    let sequences = sequences(&session, &text, arguments.tokens as usize)?;
+    let progress = Progress::bar(1, "reading the source");
     let source = source::of_model(&session.model, &arguments.model, arguments.source.as_deref())?;
-    let graph = architecture::graph(&source.config, source.tensors.as_ref());
-    let float = FloatModel::new(&graph, &source.config, source.tensors.as_ref())?;
     let mut machine = arguments.backend.start(&session.model)?;
-    let mut sides = SideBySide::new(&session.model, &float)?;
+    let engine = machine.engine.as_mut();
     progress.stage("comparing");
-    let mut summary = if session.gives_tokens() {
-        let mut score = LanguageScore::default();
-        for tokens in &windows {
-            let (float, integer, fraction) = sides.run(machine.engine.as_mut(), tokens)?;
-            score.add(tokens, &float, integer, fraction);
-            progress.step();
-        }
-        language(&score)
+    let mut advance = |done: usize, of: usize| progress.reach(done, of);
+    let report = if session.gives_tokens() {
+        let window = WINDOW.min(session.model.program().interface.context as usize);
+        language(&source, &session.model, engine, &sequences.concat(), window, &mut advance)?
     } else {
-        let mut cosines = Vec::new();
-        for tokens in &windows {
-            let (float, integer, _) = sides.run(machine.engine.as_mut(), tokens)?;
-            cosines.push(cosine(&float, integer));
-            progress.step();
-        }
-        embeddings(&cosines)
+        embeddings(&source, &session.model, engine, &sequences, &mut advance)?
     };
     drop(progress);
-    if let (Some(summary), Value::Object(steps)) = (summary.as_object_mut(), sides.report()) {
-        summary.insert("model_id".into(), json!(session.model.id()));
-        summary.insert("tokens".into(), json!(windows.iter().map(Vec::len).sum::<usize>()));
-        summary.extend(steps);
+    let mut document = serde_json::to_value(&report)?;
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("model_id".into(), json!(session.model.id()));
     }
-    let text = words(&summary);
-    console.show(&summary, &text)?;
+    console.show(&document, &words(&report))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The sequences to compare on.
-fn windows(session: &Session, text: &str, tokens_max: usize) -> anyhow::Result<Vec<Vec<u32>>> {
-    let context = session.model.program().interface.context as usize;
-    let mut left = tokens_max;
-    let windows: Vec<Vec<u32>> = if session.gives_tokens() {
+/// The sequences to compare on: the whole text, or one a line for embeddings.
+fn sequences(session: &Session, text: &str, tokens_max: usize) -> anyhow::Result<Vec<Vec<u32>>> {
+    let mut sequences = Vec::new();
+    if session.gives_tokens() {
         let mut tokens = session.tokenizer.encode(text, false)?;
         tokens.truncate(tokens_max);
-        tokens.chunks(WINDOW.min(context)).map(<[u32]>::to_vec).collect()
+        sequences.push(tokens);
     } else {
-        let mut windows = Vec::new();
+        let mut left = tokens_max;
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let tokens = session.tokenizer.encode(line, false)?;
             if tokens.len() > left {
                 break;
             }
             left -= tokens.len();
-            windows.push(tokens);
+            sequences.push(tokens);
         }
-        windows
-    };
-    if windows.first().is_none_or(|tokens| tokens.len() < 2) {
+    }
+    if sequences.first().is_none_or(|tokens| tokens.len() < 2) {
         return Err(bad_input("the text is too short to compare anything: name a longer one with --text"));
     }
-    Ok(windows)
+    Ok(sequences)
 }
 
-fn language(score: &LanguageScore) -> Value {
-    let (float, integer) = (score.float_perplexity(), score.integer_perplexity());
-    json!({
-        "positions": score.positions(),
-        "float_perplexity": float,
-        "integer_perplexity": integer,
-        "perplexity_change": integer / float - 1.0,
-        "kl_mean": score.divergence_mean(),
-        "kl_max": score.divergence_max(),
-        "top1_agreement": score.same_top_share(),
-    })
-}
-
-fn embeddings(cosines: &[f64]) -> Value {
-    json!({
-        "sentences": cosines.len(),
-        "cosine_mean": cosines.iter().sum::<f64>() / cosines.len() as f64,
-        "cosine_min": cosines.iter().copied().fold(f64::INFINITY, f64::min),
-    })
-}
-
-fn words(summary: &Value) -> String {
-    let number = |name: &str| summary[name].as_f64().unwrap_or(f64::NAN);
-    let quality = if summary.get("kl_mean").is_some() {
-        format!(
-            "perplexity       {:.4} integer, {:.4} float ({:+.3} %)\nKL               {:.6} mean, {:.6} at most\n\
+fn words(report: &Report) -> String {
+    let mut out = String::new();
+    if let Some(l) = &report.language {
+        let change = 100.0 * (l.perplexity_integer / l.perplexity_float - 1.0);
+        out += &format!(
+            "perplexity       {:.4} integer, {:.4} float ({change:+.3} %)\nKL               {:.6} mean, {:.6} at most\n\
              top-1 agreement  {:.2} %\n",
-            number("integer_perplexity"),
-            number("float_perplexity"),
-            100.0 * number("perplexity_change"),
-            number("kl_mean"),
-            number("kl_max"),
-            100.0 * number("top1_agreement"),
-        )
-    } else {
-        format!(
-            "sentences        {}\ncosine           {:.6} mean, {:.6} at least\n",
-            summary["sentences"],
-            number("cosine_mean"),
-            number("cosine_min")
-        )
-    };
-    let name = |of: &str| summary[of]["step"].as_str().unwrap_or_default().to_owned();
-    format!(
-        "{quality}tokens           {}\nsaturated values {}\nleast headroom   {} bits at {}\nlargest error    {:.5} at {}\n",
-        summary["tokens"],
-        summary["saturated"],
-        summary["headroom"]["bits"],
-        name("headroom"),
-        summary["largest_error"]["relative"].as_f64().unwrap_or(f64::NAN),
-        name("largest_error"),
+            l.perplexity_integer,
+            l.perplexity_float,
+            l.divergence_mean,
+            l.divergence_max,
+            100.0 * l.same_top_share,
+        );
+    }
+    if let Some(e) = &report.embedding {
+        out += &format!(
+            "sentences        {}\ncosine           {:.6} mean, {:.6} at least\nsame ranking     {:.2} %\n",
+            e.sentences,
+            e.cosine_mean,
+            e.cosine_min,
+            100.0 * e.ranking_agreement,
+        );
+    }
+    let worst = report.steps.iter().find(|step| step.name == report.worst_step);
+    out + &format!(
+        "tokens           {}\nsaturated values {}\nleast headroom   {} bits at {}\nlargest error    {:.5} at {}\n",
+        report.tokens,
+        report.saturated,
+        report.headroom_bits,
+        report.headroom_step,
+        worst.map_or(f64::NAN, |step| step.relative_error),
+        report.worst_step,
     )
 }

@@ -7,6 +7,5 @@ pub(crate) mod generate;
 pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod run;
-mod side_by_side;
 mod source;
 pub(crate) mod verify;

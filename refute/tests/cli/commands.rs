@@ -102,8 +102,8 @@ fn a_decoder_runs_is_compared_and_measured() {
 
     file(&folder, "text", "a word and another word; ".repeat(20));
     let check = refute(at, &["model", "check", "model", "--text", "text", "--json"]).ended(0).json();
-    assert!(check["kl_mean"].as_f64().unwrap() < 0.05, "{check}");
-    assert!(check["top1_agreement"].as_f64().unwrap() > 0.8, "{check}");
+    assert!(check["language"]["divergence_mean"].as_f64().unwrap() < 0.05, "{check}");
+    assert!(check["language"]["same_top_share"].as_f64().unwrap() > 0.8, "{check}");
     assert_eq!(check["saturated"], 0);
     let info = refute(at, &["model", "info", "model", "--json"]).ended(0).json();
     assert_eq!(check["steps"].as_array().unwrap().len(), info["steps"].as_array().unwrap().len());
@@ -136,5 +136,5 @@ fn an_encoder_runs_embeds_and_is_compared() {
     assert_eq!(embed["embeddings"][0], native["values"]);
     assert_eq!(embed["embeddings"].as_array().unwrap().len(), 2);
     let check = refute(at, &["model", "check", "model", "--text", "lines", "--json"]).ended(0).json();
-    assert!(check["cosine_min"].as_f64().unwrap() > 0.99, "{check}");
+    assert!(check["embedding"]["cosine_min"].as_f64().unwrap() > 0.99, "{check}");
 }
