@@ -209,11 +209,12 @@ kernels! {
         let (out_first, out_rest) = out.split_at_mut(p);
         let (second, tail) = rest.split_at(p);
         let (out_second, out_tail) = out_rest.split_at_mut(p);
+        // All of one length, so that the loop needs no checks.
+        let sines = &sines[..p];
         for i in 0..p {
-            let (a, b) = (i64::from(first[i]), i64::from(second[i]));
-            let (c, s) = (i64::from(cosines[i]), i64::from(sines[i]));
-            out_first[i] = r.sat(a * c - b * s) as i32;
-            out_second[i] = r.sat(a * s + b * c) as i32;
+            let (a, b, c, s) = (first[i], second[i], cosines[i], sines[i]);
+            out_first[i] = r.sat(wide(a, c) - wide(b, s)) as i32;
+            out_second[i] = r.sat(wide(a, s) + wide(b, c)) as i32;
         }
         out_tail.copy_from_slice(tail);
     }

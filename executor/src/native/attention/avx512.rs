@@ -186,39 +186,45 @@ unsafe fn dots<const G: usize, const NARROW: bool>(
 }
 
 /// sat32(round_shift((256 * sum1 + sum0) * multiplier, total)) of 16 lanes; those outside of the mask are anything.
+///
+/// Even and odd lanes go separately: `vpmuldq` multiplies the even 32-bit lanes into 64 bits in one step.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
 fn scale(sums: [__m512i; 2], totals: __m512i, multiplier: u32, mask: u16) -> __m512i {
-    let product = |half: i32| {
-        let wide = |v: __m512i| _mm512_cvtepi32_epi64(half_of(v, half));
-        let dot = _mm512_add_epi64(_mm512_slli_epi64(wide(sums[0]), 8), wide(sums[1]));
-        _mm512_mullo_epi64(dot, _mm512_set1_epi64(i64::from(multiplier)))
+    let factor = _mm512_set1_epi64(i64::from(multiplier));
+    let product = |odd: bool| {
+        let lanes = |v: __m512i| if odd { _mm512_srli_epi64(v, 32) } else { v };
+        let high = _mm512_mul_epi32(lanes(sums[0]), factor);
+        _mm512_add_epi64(_mm512_slli_epi64(high, 8), _mm512_mul_epi32(lanes(sums[1]), factor))
     };
     if _mm512_mask_cmplt_epi32_mask(mask, totals, _mm512_set1_epi32(1)) != 0 {
-        return scale_left([product(0), product(1)], totals, mask);
+        return scale_left([product(false), product(true)], totals, mask);
     }
-    let one = _mm512_set1_epi64(1);
-    let rounded = |half: i32| {
-        let total = _mm512_cvtepi32_epi64(half_of(totals, half));
+    let (one, low) = (_mm512_set1_epi64(1), _mm512_set1_epi64(0xffff_ffff));
+    let rounded = |odd: bool| {
+        let total = if odd { _mm512_srli_epi64(totals, 32) } else { _mm512_and_si512(totals, low) };
         let round = _mm512_sllv_epi64(one, _mm512_sub_epi64(total, one));
-        _mm512_cvtsepi64_epi32(_mm512_srav_epi64(_mm512_add_epi64(product(half), round), total))
+        let y = _mm512_srav_epi64(_mm512_add_epi64(product(odd), round), total);
+        let y = _mm512_max_epi64(y, _mm512_set1_epi64(i32::MIN.into()));
+        _mm512_min_epi64(y, _mm512_set1_epi64(i32::MAX.into()))
     };
-    _mm512_inserti64x4(_mm512_castsi256_si512(rounded(0)), rounded(1), 1)
+    _mm512_mask_blend_epi32(0xaaaa, rounded(false), _mm512_slli_epi64(rounded(true), 32))
 }
 
-/// [`scale`] where a shift goes to the left.
+/// [`scale`] where a shift goes to the left; `products` of even and of odd lanes.
 #[cold]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
 fn scale_left(products: [__m512i; 2], totals: __m512i, mask: u16) -> __m512i {
-    let (mut wide, mut shifts, mut scores) = ([0_i64; TILE], [0_i32; TILE], [0_i32; TILE]);
-    // SAFETY: 16 lanes of 8 and of 4 bytes.
+    let (mut shifts, mut scores) = ([0_i32; TILE], [0_i32; TILE]);
+    let mut halves = [[0_i64; TILE / 2]; 2];
+    // SAFETY: 2 x 8 lanes of 8 bytes and 16 of 4 bytes.
     unsafe {
-        _mm512_storeu_si512(wide.as_mut_ptr().cast(), products[0]);
-        _mm512_storeu_si512(wide.as_mut_ptr().add(8).cast(), products[1]);
+        _mm512_storeu_si512(halves[0].as_mut_ptr().cast(), products[0]);
+        _mm512_storeu_si512(halves[1].as_mut_ptr().cast(), products[1]);
         _mm512_storeu_si512(shifts.as_mut_ptr().cast(), totals);
     }
     for lane in (0..TILE).filter(|lane| mask >> lane & 1 == 1) {
-        scores[lane] = Shift::new(shifts[lane]).apply(wide[lane]);
+        scores[lane] = Shift::new(shifts[lane]).apply(halves[lane % 2][lane / 2]);
     }
     // SAFETY: 16 lanes of 4 bytes.
     unsafe { _mm512_loadu_si512(scores.as_ptr().cast()) }
