@@ -37,17 +37,11 @@ interface IStepVerifier {
 
     /// @notice The shape of a node's tensor for an item.
     /// @return chunks Leaves of the node's tree; 0 if the node has no position.
-    /// @return shape What `chunkLength` and `element` need, packed; meaningless elsewhere.
+    /// @return shape What `Layout.chunkLength` and `Layout.value` need, packed.
     function tensor(bytes32 itemHash, uint32 node, Item calldata item, NodeProof calldata proof)
         external
         view
         returns (uint64 chunks, uint256 shape);
-
-    /// @notice Bytes of a chunk.
-    function chunkLength(uint256 shape, uint64 chunk) external pure returns (uint32 length);
-
-    /// @notice The element in a slot of a chunk's bytes. Reverts if the slot is beyond its end.
-    function element(uint256 shape, bytes calldata chunk, uint32 slot) external pure returns (int64 value);
 
     /// @notice Checks that output `index` of an item, as published, equals its sample node's (or its vector's) value.
     /// @param traceRoot Root of the trace.
