@@ -1,0 +1,2 @@
+//! The contracts for Rust.
+pub mod local;
