@@ -56,10 +56,10 @@ pub(crate) use exp2w::{power, power_column};
 pub(crate) use lut::{interpolate, table_cell};
 pub(crate) use mix::{accumulate, mean};
 pub(crate) use operands::shift as as_shift;
+pub use operands::{Operands, Sampling, TEMPERATURE_MAX, TEMPERATURE_MIN};
 pub(crate) use rnorm::reciprocal_root;
 pub(crate) use rope::turn;
 pub(crate) use weigh::limit as distance_limit;
-pub use operands::{Operands, Sampling, TEMPERATURE_MAX, TEMPERATURE_MIN};
 
 use crate::numerics::Exact;
 use crate::program::op::Op;

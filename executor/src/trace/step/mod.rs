@@ -199,7 +199,7 @@ impl Step<'_> {
 
     /// The total of a list.
     pub fn combine(&self, entries: &[i64]) -> Stepped<i128> {
-        let mut wide = entries.iter().map(|x| i128::from(*x));
+        let wide = entries.iter().map(|x| i128::from(*x));
         match self.node.op.combine() {
             // At most 128 numbers of 64 bits.
             Combine::Sum => Ok(wide.fold(0, i128::saturating_add)),
@@ -215,7 +215,9 @@ impl Step<'_> {
             if matches!(self.node.op, Op::Mix { .. }) { Ok(total) } else { sum(total, 0) }
         };
         match self.node.op {
-            Op::RowExp { .. } | Op::Linear { .. } | Op::Hadamard { .. } => self.finish_product(from, narrow()?),
+            Op::RowExp { .. } | Op::Linear { .. } | Op::Hadamard { .. } => {
+                self.finish_product(from, narrow()?)
+            }
             Op::Score { .. } | Op::Mix { .. } | Op::Pool {} => self.finish_attention(from, narrow()?),
             Op::Argmax {} => {
                 const LAST: i64 = (1 << 20) - 1;

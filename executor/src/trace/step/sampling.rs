@@ -2,9 +2,7 @@
 
 use super::index::{add, div, index, mul, sub, value};
 use super::{GONE, Reader, Step, Stepped, one};
-use crate::kernels::{
-    as_shift, distance_limit, draw_below, inverse_temperature, power, power_column, top_k, top_p,
-};
+use crate::kernels::{distance_limit, draw_below, inverse_temperature, power, power_column, top_k, top_p};
 use crate::numerics::{OutOfDomain, difference, product, round_shift, sum};
 use crate::program::op::{Op, Target};
 
