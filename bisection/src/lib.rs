@@ -19,6 +19,7 @@
 )]
 
 mod hash;
+pub mod trace;
 pub mod tree;
 
 pub use hash::{Hash, Hasher, keccak256, tagged};

@@ -31,6 +31,16 @@ pub fn depth(leaves: u64) -> u32 {
     leaves.max(1).next_power_of_two().trailing_zeros()
 }
 
+/// Hashes of a tree over `leaves` leaves at a height above them: ceil(leaves / 2^height).
+pub fn width(leaves: u64, height: u32) -> u64 {
+    leaves.div_ceil(1u64.checked_shl(height).unwrap_or(u64::MAX))
+}
+
+/// Levels that one opening of a tree of this height shows: ceil(h / ceil(h / 6)); the last shows what is left.
+pub fn opening_levels(height: u32) -> u32 {
+    height.div_ceil(height.div_ceil(6).max(1))
+}
+
 /// Root over leaves that are already bound to their index.
 pub fn root(leaves: Vec<Hash>) -> Hash {
     let pad = pad();
@@ -76,5 +86,11 @@ mod tests {
         assert_eq!(root(leaves), node_hash(&left, &right));
         assert_eq!(root(vec![]), pad());
         assert_eq!((depth(0), depth(1), depth(2), depth(3), depth(4), depth(5)), (0, 0, 1, 2, 2, 3));
+        assert_eq!((width(11, 0), width(11, 1), width(11, 4), width(0, 3)), (11, 6, 1, 0));
+    }
+
+    #[test]
+    fn openings_are_even() {
+        assert_eq!([0, 1, 6, 7, 12, 13, 22].map(opening_levels), [0, 1, 6, 4, 6, 5, 6]);
     }
 }
