@@ -19,7 +19,9 @@
 )]
 
 mod hash;
+mod lanes;
 pub mod trace;
 pub mod tree;
 
 pub use hash::{Hash, Hasher, keccak256, tagged};
+pub use lanes::{LANES, keccak256_many, keccak256_x8};
