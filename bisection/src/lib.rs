@@ -18,7 +18,12 @@
     )
 )]
 
+mod builder;
 mod hash;
+mod lanes;
+pub mod trace;
 pub mod tree;
 
+pub use builder::{TensorBuilder, TreeBuilder};
 pub use hash::{Hash, Hasher, keccak256, tagged};
+pub use lanes::{LANES, keccak256_many, keccak256_x8};

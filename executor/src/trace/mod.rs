@@ -1,0 +1,31 @@
+//! The trace of a run: what is committed of it, how an element of it is found, and how one element is checked.
+//!
+//! docs/protocol.md, sections 2 to 4, is what this module implements.
+//!
+//! # Glossary
+//! - **item**: one inference, as a contract knows it: model, lengths, sampling, roots of the published tokens.
+//! - **tensor**: all rows of a node, cut into chunks by its layout; its root is a leaf of the trace.
+//! - **trace root**: root over the tensor roots of all nodes in order.
+//! - **step**: one element, or a segment of its reduction, recomputed from elements opened under the root.
+//! - **witness**: the openings that a step reads, in the order in which it reads them.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::float_arithmetic
+    )
+)]
+
+mod item;
+mod model;
+mod place;
+mod step;
+
+pub use item::{Item, pack_tokens, token_bits};
+pub use model::ModelHeader;
+pub use place::{Tensor, TensorAddress};
+pub use step::{Combine, Fault, LIST_MAX, Reader, Step, Stepped, segment_terms};
