@@ -122,12 +122,13 @@ tool() {
 
 # npm_folder PREFIX FOLDER-INSIDE TARGET : a folder of a locked npm archive, unpacked again when the lock changes.
 npm_folder() {
-    local package hash file stamp=$3.lock
+    local package hash file archive stamp=$3.lock
     read -r package hash file < <(locked "$1") || die "scripts/sources.lock has no $1 for $(uname -m)"
     if [ -d "$3" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ]; then
         return
     fi
-    unpack "$(fetch "$file")" "$2" "$3"
+    archive=$(fetch "$file")
+    unpack "$archive" "$2" "$3"
     printf '%s\n' "$hash" >"$stamp"
     say "unpacked $package"
 }
