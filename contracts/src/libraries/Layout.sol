@@ -134,7 +134,11 @@ library Layout {
     }
 
     /// @notice Where element `e` of position `t` is.
-    function locate(Tensor memory x, uint256 t, uint256 e) internal pure returns (uint256 chunk, uint256 slot) {
+    function locate(Tensor memory x, uint256 t, uint256 e)
+        internal
+        pure
+        returns (uint256 chunk, uint256 slot)
+    {
         uint256 at = flat(x, t, e);
         if (x.layout == 0) {
             at *= x.size;

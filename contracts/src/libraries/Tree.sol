@@ -129,7 +129,7 @@ library Tree {
             uint256 taken;
             if (lo & 1 == 1) {
                 bytes32 left;
-                (left, cursor) = sibling(cursor, end);
+                (left, cursor) = hashAt(cursor, end);
                 level[0] = Hashing.nodeHash(left, level[0]);
                 (made, taken) = (1, 1);
             }
@@ -137,7 +137,7 @@ library Tree {
             for (uint256 width = hi - lo; taken < width; taken += 2) {
                 bytes32 right = Hashing.PAD;
                 if (taken + 1 < width) right = level[taken + 1];
-                else if (hi < leaves) (right, cursor) = sibling(cursor, end);
+                else if (hi < leaves) (right, cursor) = hashAt(cursor, end);
                 level[made++] = Hashing.nodeHash(level[taken], right);
             }
             lo >>= 1;
@@ -147,7 +147,7 @@ library Tree {
     }
 
     /// @dev The hash at a cursor.
-    function sibling(uint256 cursor, uint256 end) private pure returns (bytes32 hash, uint256 next) {
+    function hashAt(uint256 cursor, uint256 end) private pure returns (bytes32 hash, uint256 next) {
         // INVARIANT: no byte outside of the witness is read. (A cursor is an offset in calldata: the sum is small.)
         next = cursor + 32;
         if (next > end) revert ShortWitness();
