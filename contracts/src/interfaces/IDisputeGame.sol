@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.30;
+
+/// @title What assertions must know of the game
+interface IDisputeGame {
+    /// @notice How long an assertion can be challenged.
+    function window() external view returns (uint256);
+    /// @notice The least stake of an assertion.
+    function leastStake() external view returns (uint256);
+    /// @notice Games of an assertion that are not over.
+    function openGames(bytes32 assertion) external view returns (uint256);
+}
