@@ -1,0 +1,6 @@
+//! The game played on a toy machine.
+
+mod exhaustive;
+mod rules;
+mod sequence;
+mod toy;
