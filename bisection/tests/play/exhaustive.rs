@@ -5,15 +5,14 @@
 //! the game ends by its bound.
 
 use bisection::game::clock::{Due, Span, Time};
-use bisection::game::facts::{Answer, list_digest};
 use bisection::game::money::{Actor, Wei};
-use bisection::game::{Action, Ask, Assertion, Call, Child, Judge, Outcome, Refused, Status};
-use bisection::proof;
+use bisection::game::{Action, Assertion, Call, Judge, Outcome, Refused, Status};
 use bisection::solver::{self, Side};
 use bisection::trace::{TraceProvider, Tree};
 
 use crate::rules::traces;
 use crate::sequence::{A, COST, PROPOSER, RULES, STRANGER};
+use crate::strategies;
 use crate::toy::{Program, Referee, Toy, lies};
 
 /// When a side moves in its turn.
@@ -125,14 +124,7 @@ impl Search<'_> {
     }
 
     fn play(&self, state: &State, now: Time, action: Action) -> Result<State, Refused> {
-        let picks = matches!(
-            action,
-            Action::Pick(_)
-                | Action::PickNode(_)
-                | Action::PickElement { .. }
-                | Action::PickSegment { .. }
-                | Action::PickOutput { .. }
-        );
+        let picks = strategies::is_pick(&action);
         let honest = if self.honest == Honest::Challenger { A } else { PROPOSER };
         let by = match (picks, &action) {
             (true, _) => A,
@@ -156,90 +148,11 @@ impl Search<'_> {
 
     /// Everything that the dishonest side could do now.
     fn strategies(&self, state: &State) -> Vec<Action> {
+        let (game, facts) = (&state.assertion.games[0], &state.assertion.facts);
         match self.honest {
-            Honest::Challenger => self.answers(state),
-            Honest::Proposer => self.questions(state),
+            Honest::Challenger => strategies::answers(game, facts, &self.theirs),
+            Honest::Proposer => strategies::questions(game, facts, self.referee.nodes(0)),
         }
-    }
-
-    /// What its trace answers, its own lists, and proofs and outputs that there may not be.
-    fn answers(&self, state: &State) -> Vec<Action> {
-        let game = &state.assertion.games[0];
-        let mut theirs = self.theirs.clone();
-        let facts = &state.assertion.facts;
-        let (spans, side) = (&RULES.spans, Side::Proposer);
-        let mut out: Vec<Action> = solver::next(game, facts, spans, side, &mut theirs, game.clock.asked)
-            .unwrap()
-            .into_iter()
-            .collect();
-        match game.ask {
-            Ask::Element { place, value } => {
-                out.push(Action::Prove { place });
-                if let Some(list) = theirs.list(place).unwrap() {
-                    // Lists that add up but are wrong, in every entry and by several amounts: the claimed value may be
-                    // a finished one, so the total is searched for.
-                    for wrong in -8..=8 {
-                        for i in 0..list.entries.len() {
-                            for shift in [0, 5] {
-                                let mut entries = list.entries.clone();
-                                entries[i] += wrong - shift;
-                                let other = (i + 1) % entries.len();
-                                entries[other] += shift;
-                                out.push(Action::PostList { place, entries });
-                            }
-                        }
-                    }
-                    let rest = vec![0; list.entries.len() - 1];
-                    out.push(Action::PostList { place, entries: [vec![value], rest].concat() });
-                    out.push(Action::PostList { place, entries: vec![value] });
-                }
-            }
-            Ask::Output { index } => out.push(Action::ProveOutput { index }),
-            Ask::Chunk { hash, .. } => out.push(Action::OpenChunk { hash, bytes: vec![] }),
-            _ => {}
-        }
-        out
-    }
-
-    /// Every question that can be asked of the honest trace, and some that cannot.
-    fn questions(&self, state: &State) -> Vec<Action> {
-        let game = &state.assertion.games[0];
-        let facts = &state.assertion.facts;
-        let mut out = Vec::new();
-        if let Some(opened) = game.opened(facts, self.referee.nodes(0)) {
-            let posted = if opened.children.is_empty() { &[opened.hash] } else { opened.children };
-            for (i, child_hash) in posted.iter().enumerate() {
-                let siblings = proof::path(posted.to_vec(), i as u64).unwrap();
-                let child = Child { hash: opened.hash, child: i as u64, child_hash: *child_hash, siblings };
-                let beyond = Child { child: i as u64 + posted.len() as u64, ..child.clone() };
-                let false_hash = Child { child_hash: opened.hash, ..child.clone() };
-                for child in [child, beyond, false_hash] {
-                    out.extend([Action::Pick(child.clone()), Action::PickNode(child)]);
-                }
-            }
-        }
-        match (game.ask, game.answer(facts, &RULES.spans)) {
-            (Ask::Root, Some(Answer::Root(root))) => {
-                out.extend((0..4).map(|index| Action::PickOutput { root: *root, index }));
-            }
-            (Ask::Chunk { hash, .. }, Some(Answer::Bytes(bytes))) => {
-                out.extend((0..=600).map(|slot| Action::PickElement { hash, slot, bytes: bytes.clone() }));
-                let mut other = bytes.clone();
-                other[0] ^= 1;
-                out.push(Action::PickElement { hash, slot: 0, bytes: other });
-            }
-            (Ask::Element { .. }, Some(Answer::List(list))) => {
-                let digest = list_digest(&list.entries);
-                let entries = list.entries.clone();
-                out.extend((0..9).map(|segment| Action::PickSegment {
-                    digest,
-                    entries: entries.clone(),
-                    segment,
-                }));
-            }
-            _ => {}
-        }
-        out
     }
 
     fn over(&mut self, state: &State) {

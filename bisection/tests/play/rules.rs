@@ -120,7 +120,7 @@ fn a_node_without_positions_is_pad_or_a_question_without_an_answer() {
     };
     Sequence::new(&bait(&wrong), &wrong)
         .challenge(A)
-        .to_the_end()
+        .solved()
         .after(60)
         .close(A)
         .legal()
@@ -136,7 +136,7 @@ fn confirming_and_challenging_share_no_moment() {
     let (good, _) = traces(2);
     let game = Sequence::new(&good, &good).after(98).challenge(A).legal();
     assert_eq!(game.assertion.clone().confirm(game.now), Err(Refused::NotOpen));
-    let mut game = game.challenge(B).refused(Refused::Window).to_the_end().after(60).close(PROPOSER);
+    let mut game = game.challenge(B).refused(Refused::Window).solved().after(60).close(PROPOSER);
     game = game.expect(LOST, Status::Pending);
     assert_eq!(game.assertion.confirm(game.now), Ok(()));
     assert_eq!(game.assertion.status, Status::Confirmed);

@@ -106,7 +106,7 @@ impl Sequence {
     }
 
     /// Solver against solver, until one has no move.
-    pub(crate) fn to_the_end(mut self) -> Self {
+    pub(crate) fn solved(mut self) -> Self {
         for _ in 0..40 {
             if self.solve(Side::Proposer).is_some() {
                 self = self.answer(PROPOSER);
