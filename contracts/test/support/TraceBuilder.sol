@@ -95,9 +95,9 @@ contract TraceBuilder {
         returns (uint32 index)
     {
         index = uint32(constants.length);
-        bytes memory data;
+        bytes memory data = new bytes(values.length * _size(element));
         for (uint256 i = 0; i < values.length; ++i) {
-            data = bytes.concat(data, _le(values[i], _size(element)));
+            _put(data, i, values[i], _size(element));
         }
         bytes memory head = abi.encodePacked(element, rows, columns, type(int64).min, type(int64).max);
         constants.push(TestConstant(head, data));
@@ -127,22 +127,32 @@ contract TraceBuilder {
     }
 
     function _flatBytes(TestNode storage node) internal view returns (bytes memory data) {
-        for (uint256 t = 0; t < node.rows.length; ++t) {
-            for (uint256 e = 0; e < node.rows[t].length; ++e) {
-                data = bytes.concat(data, _le(node.rows[t][e], node.size));
+        int64[][] memory rows = node.rows;
+        uint256 size = node.size;
+        uint256 count;
+        for (uint256 t = 0; t < rows.length; ++t) {
+            count += rows[t].length;
+        }
+        data = new bytes(count * size);
+        count = 0;
+        for (uint256 t = 0; t < rows.length; ++t) {
+            for (uint256 e = 0; e < rows[t].length; ++e) {
+                _put(data, count++, rows[t][e], size);
             }
         }
     }
 
     function _columnChunks(TestNode storage node) internal view returns (bytes[] memory chunks) {
+        int64[][] memory rows = node.rows;
         uint256 per = 512 / node.size;
-        uint256 count = node.rows.length;
-        uint256 width = node.rows[0].length;
-        chunks = new bytes[](((count + per - 1) / per) * width);
-        for (uint256 t = 0; t < count; ++t) {
-            for (uint256 e = 0; e < width; ++e) {
-                uint256 c = (t / per) * width + e;
-                chunks[c] = bytes.concat(chunks[c], _le(node.rows[t][e], node.size));
+        uint256 width = rows[0].length;
+        chunks = new bytes[](((rows.length + per - 1) / per) * width);
+        for (uint256 c = 0; c < chunks.length; ++c) {
+            uint256 first = (c / width) * per;
+            uint256 count = rows.length - first < per ? rows.length - first : per;
+            chunks[c] = new bytes(count * node.size);
+            for (uint256 i = 0; i < count; ++i) {
+                _put(chunks[c], i, rows[first + i][c % width], node.size);
             }
         }
     }
@@ -159,10 +169,9 @@ contract TraceBuilder {
         }
     }
 
-    function _le(int64 value, uint256 size) internal pure returns (bytes memory out) {
-        out = new bytes(size);
+    function _put(bytes memory out, uint256 index, int64 value, uint256 size) internal pure {
         for (uint256 i = 0; i < size; ++i) {
-            out[i] = bytes1(uint8(uint64(value >> (8 * i))));
+            out[index * size + i] = bytes1(uint8(uint64(value >> (8 * i))));
         }
     }
 
