@@ -19,8 +19,11 @@
 )]
 
 mod builder;
+pub mod game;
 mod hash;
 mod lanes;
+pub mod proof;
+pub mod solver;
 pub mod trace;
 pub mod tree;
 

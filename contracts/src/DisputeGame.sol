@@ -38,9 +38,10 @@ contract DisputeGame is Picks, Answers {
         });
     }
 
-    /// @notice The least stake of an assertion: from half of it closer, bounty and gas are paid.
+    /// @notice The least stake of an assertion. Half of it pays closer, bounty, the rejecting game's gas, and as much
+    /// again for the gas of all others.
     function leastStake() external view returns (uint256) {
-        return 2 * (CLOSER_FEE + BOUNTY + GAS_REPAID);
+        return 2 * (CLOSER_FEE + BOUNTY + 2 * GAS_REPAID);
     }
 
     /// @notice How long an assertion can be challenged.

@@ -94,14 +94,14 @@ abstract contract GameBase {
     /// @notice Fixes parameters and partners.
     constructor(Config memory config, IAssertions assertions, IBondVault vault, IStepVerifier verifier) {
         // INVARIANT: a busy proposer can trace a whole window's assertions in time (T >= W/2).
-        // INVARIANT: every turn has some time, and no turn outlasts 40 bits of seconds.
+        // INVARIANT: every turn has some time.
         // INVARIANT: what is left of a lost bond pays the closer, and the answers up to the cap: an honest proposer
         // loses nothing below it.
         // INVARIANT: meters hold the cap.
         if (
             config.window == 0 || config.proposerBudget < config.window / 2 || config.moveMinimum == 0
                 || config.traceMinimum < config.moveMinimum
-                || uint256(config.bondBase) / 4 * 3 < uint256(config.closerFee) + config.gasRepaid
+                || config.bondBase - config.bondBase / 4 < uint256(config.closerFee) + config.gasRepaid
                 || config.gasRepaid % METER_UNIT != 0 || config.gasRepaid / METER_UNIT > type(uint40).max
         ) revert BadConfig();
         ASSERTIONS = assertions;

@@ -26,7 +26,7 @@ library Shares {
     /// @param fee The closer's.
     /// @param answered What the defender key's answers cost.
     function ofBond(uint256 bond, uint256 fee, uint256 answered) internal pure returns (BondShares memory s) {
-        s.burned = bond - bond / 4 * 3;
+        s.burned = bond / 4;
         uint256 rest = bond - s.burned;
         (s.closer, rest) = take(fee, rest);
         (s.defender, s.proposer) = take(answered, rest);
@@ -42,8 +42,8 @@ library Shares {
         pure
         returns (StakeShares memory s)
     {
-        s.burned = stake - stake / 2;
-        uint256 rest = stake / 2;
+        s.burned = stake / 2;
+        uint256 rest = stake - s.burned;
         (s.closer, rest) = take(fee, rest);
         (s.winner, rest) = take(due, rest);
         (s.pool, rest) = take(live, rest);
