@@ -42,6 +42,16 @@ contract!(
     /// Steps of sampling.
     sampling_prover, SamplingProver, "../abi/SamplingProver.json");
 
+contract!(
+    /// The dispute.
+    dispute_game, DisputeGame, "../abi/DisputeGame.json");
+contract!(
+    /// Stakes, bonds and what is owed.
+    bond_vault, BondVault, "../abi/BondVault.json");
+contract!(
+    /// The stand-in for the chain of assertions.
+    stand_in_assertions, StandInAssertions, "../abi/StandInAssertions.json");
+
 /// The same struct as another contract's ABI names it. `None` if they are not the same.
 pub fn recast<A, B>(a: &A) -> Option<B>
 where
