@@ -3,9 +3,9 @@
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolInterface, SolValue};
 use bindings::dispute_game::DisputeGame::{self, DisputeGameErrors};
-use bindings::dispute_game::{Config, Phase};
+use bindings::dispute_game::DisputeGame::Config;
 use bindings::local::{BASE_FEE, Chain, LocalError, Receipt};
-use bindings::stand_in_assertions::{PostedItem, StandInAssertions};
+use bindings::stand_in_assertions::StandInAssertions::{self, PostedItem};
 use bindings::{bond_vault, dispute_game, recast, stand_in_assertions, step_verifier};
 use bisection::game::clock::{Span, Spans};
 use bisection::game::facts::Facts;
@@ -31,9 +31,9 @@ pub enum ArenaError {
     /// The machine failed.
     #[error(transparent)]
     Trace(#[from] TraceError),
-    /// Nobody has a move and no clock is running.
-    #[error("the game is stuck in {0}")]
-    Stuck(String),
+    /// The contract and the machine disagree about the program.
+    #[error("the game asks for what the item's program does not have (phase {0})")]
+    Stuck(u8),
 }
 
 /// Who plays.
@@ -252,7 +252,7 @@ impl Arena {
         let announce = StandInAssertions::announceCall { header, encoded: interface.into() };
         self.send("announce", Party::Proposer, self.assertions, &announce, U256::ZERO)?;
         let x = subject.item();
-        let (prompt, output) = subject.published_data();
+        let (prompt, output) = (subject.published_bytes(true), subject.published_bytes(false));
         let item = PostedItem {
             modelId: view::word(x.model_id),
             promptLength: x.prompt_length,
@@ -297,11 +297,11 @@ impl Arena {
         loop {
             self.chain.advance(12);
             let stored = self.ask("gameOf", self.game, &DisputeGame::gameOfCall { id })?;
-            if stored.cursor.phase == Phase::Over {
+            if u8::from(stored.cursor.phase) == view::phase::OVER {
                 break;
             }
             let game = view::game(&stored, |node| challenger.tensor(node).ok())
-                .ok_or_else(|| ArenaError::Stuck(format!("{:?}", stored.cursor.phase)))?;
+                .ok_or_else(|| ArenaError::Stuck(u8::from(stored.cursor.phase)))?;
             let (now, spans) = (self.chain.now(), self.spans());
             let mut planned = player::plan(table, &game, &facts, &spans, Side::Challenger, challenger, now)?
                 .map(|p| (Party::Challenger, p));

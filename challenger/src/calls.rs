@@ -3,7 +3,7 @@
 use alloy::primitives::{B256, Bytes, U256};
 use alloy::sol_types::SolCall;
 use bindings::dispute_game::DisputeGame as Contract;
-use bindings::dispute_game::{Item, ModelHeader, NodeProof, Place, StepData};
+use bindings::dispute_game::DisputeGame::{Item, ModelHeader, NodeProof, Place, StepData};
 use bisection::game::{Action, Child};
 use bisection::trace::{Place as At, Subtree, Tree};
 use bisection::tree;

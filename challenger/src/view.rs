@@ -5,13 +5,31 @@
 use alloy::primitives::{B256, Log};
 use alloy::sol_types::SolEventInterface;
 use bindings::dispute_game::DisputeGame::DisputeGameEvents as Event;
-use bindings::dispute_game::{self, Phase};
+use bindings::dispute_game::DisputeGame as dispute_game;
 use bisection::game::clock::{Clock, Span, Time};
 use bisection::game::facts::{Answer, Facts, Question};
 use bisection::game::money::{Actor, Meter};
 use bisection::game::{Ask, Game, Outcome};
 use bisection::trace::{List, Place, Subtree, TensorShape, Tree};
 use bisection::Hash;
+
+/// `Phase` of `contracts/src/libraries/Games.sol`: an ABI has no names of an enum's values.
+pub mod phase {
+    /// The trace root.
+    pub const ROOT: u8 = 1;
+    /// The children of an inner node.
+    pub const OPEN: u8 = 2;
+    /// The bytes of a chunk.
+    pub const CHUNK: u8 = 3;
+    /// A proof of an element.
+    pub const ELEMENT: u8 = 4;
+    /// A proof of a segment.
+    pub const SEGMENT: u8 = 5;
+    /// That an output is its sample.
+    pub const OUTPUT: u8 = 6;
+    /// Nothing more.
+    pub const OVER: u8 = 7;
+}
 
 /// A hash of the chain as the protocol's.
 pub fn hash(x: B256) -> Hash {
@@ -84,18 +102,18 @@ fn place(x: &dispute_game::Place) -> Place {
 pub fn game(stored: &dispute_game::Game, shape: impl Fn(u32) -> Option<TensorShape>) -> Option<Game> {
     let cursor = &stored.cursor;
     let (asked, index) = (hash(stored.hash), cursor.index.to::<u64>());
-    let (ask, outcome) = match cursor.phase {
-        Phase::Root => (Ask::Root, None),
-        Phase::Open => {
+    let (ask, outcome) = match u8::from(cursor.phase) {
+        phase::ROOT => (Ask::Root, None),
+        phase::OPEN => {
             let tree = if cursor.inNode { Tree::Chunks { node: stored.node } } else { Tree::Nodes };
             let at = Subtree { tree, height: cursor.height.into(), index };
             (Ask::Open { hash: asked, at, leaves: stored.leaves.to::<u64>() }, None)
         }
-        Phase::Chunk => {
+        phase::CHUNK => {
             let length = shape(stored.node)?.chunk_len(index)?;
             (Ask::Chunk { hash: asked, node: stored.node, chunk: index, length }, None)
         }
-        Phase::Element | Phase::Segment => {
+        phase::ELEMENT | phase::SEGMENT => {
             let place = Place {
                 node: stored.node,
                 chunk: stored.chunk,
@@ -105,9 +123,9 @@ pub fn game(stored: &dispute_game::Game, shape: impl Fn(u32) -> Option<TensorSha
             };
             (Ask::Element { place, value: stored.value }, None)
         }
-        Phase::Output => (Ask::Output { index: u32::try_from(index).ok()? }, None),
+        phase::OUTPUT => (Ask::Output { index: u32::try_from(index).ok()? }, None),
         // The contract does not say who lost: its log does.
-        Phase::Over => (Ask::Root, Some(Outcome::Void)),
+        phase::OVER => (Ask::Root, Some(Outcome::Void)),
         _ => return None,
     };
     let clock = Clock {
