@@ -101,6 +101,11 @@ impl Executed {
         Ok(this)
     }
 
+    /// The back end, to be used for something else.
+    pub fn into_engine(self) -> Box<dyn Engine> {
+        self.engine
+    }
+
     /// Runs the item up to a position and hands chunks on.
     fn run(&mut self, positions: u64, to: &dyn Chunks) -> Result<(), TraceError> {
         let causal = self.engine.program().is_causal();

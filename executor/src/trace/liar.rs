@@ -24,7 +24,7 @@ pub(super) fn total(op: &Op, value: i64, mut finish: impl FnMut(i128) -> Option<
             // All of these rise with their total.
             let (mut low, mut high) = (-(1i128 << 62), 1i128 << 62);
             while low < high {
-                let middle = low.midpoint(high);
+                let middle = low.saturating_add(high) >> 1;
                 let above = match finish(middle) {
                     Some(y) => y >= value,
                     None => middle > 0,

@@ -36,6 +36,7 @@ mod stream;
 mod subject;
 mod tree;
 mod witness;
+mod worst;
 
 pub use corrupt::Corrupted;
 pub use executed::Executed;
@@ -48,3 +49,4 @@ pub use provider::{StepData, StepKind, Trace};
 pub use source::{Lie, Source, TraceError, Want};
 pub use step::{Combine, Fault, LIST_MAX, Reader, Step, Stepped, segment_terms};
 pub use subject::{Published, Subject};
+pub use worst::{NodeCost, worst_case};
