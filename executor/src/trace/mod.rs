@@ -20,12 +20,33 @@
     )
 )]
 
+mod constants;
+mod corrupt;
+mod executed;
+mod held;
 mod item;
+mod liar;
 mod model;
 mod place;
+mod proof;
+mod provider;
+mod source;
 mod step;
+mod stream;
+mod subject;
+mod tree;
+mod witness;
+mod worst;
 
+pub use corrupt::Corrupted;
+pub use executed::Executed;
+pub use held::{HELD_TRACE_MAX, Held};
 pub use item::{Item, pack_tokens, token_bits};
 pub use model::ModelHeader;
 pub use place::{Tensor, TensorAddress};
+pub use proof::{range_root, range_siblings};
+pub use provider::{StepData, StepKind, Trace};
+pub use source::{Lie, Source, TraceError, Want};
 pub use step::{Combine, Fault, LIST_MAX, Reader, Step, Stepped, segment_terms};
+pub use subject::{Published, Subject};
+pub use worst::{NodeCost, worst_case};

@@ -7,4 +7,5 @@ pub mod hugging_face;
 pub mod models;
 pub mod random;
 pub mod tiny;
+pub mod verifier;
 pub mod vocabulary;
