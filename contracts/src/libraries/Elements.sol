@@ -83,6 +83,16 @@ library Elements {
         }
     }
 
+    /// @notice As `lanes32`, the lanes after the last element being the least i32.
+    function lanes32OrLeast(Values memory x, uint256 i) internal pure returns (uint256 w) {
+        w = lanes32(x, i);
+        uint256 rest = x.count - i;
+        // The first `rest` lanes stay; of eight and more the shift leaves nothing.
+        if (rest < 8) {
+            w |= 0x8000000080000000800000008000000080000000800000008000000080000000 >> (32 * rest);
+        }
+    }
+
     /// @notice The elements i ..< i + 16 in lanes of 16 bits, zeros for those after the last. An i8 is the high byte of
     /// its lane: its value there is 256 times its own.
     /// @dev i <= count and mantissas are the caller's, so the word begins within elements and zeros.
@@ -113,12 +123,48 @@ library Elements {
         }
     }
 
+    /// @notice Largest of i32 elements.
+    function max32(Values memory x) internal pure returns (int256 most) {
+        requireI32(x);
+        uint256 count = x.count;
+        most = type(int32).min;
+        for (uint256 i = 0; i < count; i = step(i, 8)) {
+            uint256 w = lanes32OrLeast(x, i);
+            assembly ("memory-safe") {
+                let v := sar(224, w)
+                if sgt(v, most) { most := v }
+                v := sar(224, shl(32, w))
+                if sgt(v, most) { most := v }
+                v := sar(224, shl(64, w))
+                if sgt(v, most) { most := v }
+                v := sar(224, shl(96, w))
+                if sgt(v, most) { most := v }
+                v := sar(224, shl(128, w))
+                if sgt(v, most) { most := v }
+                v := sar(224, shl(160, w))
+                if sgt(v, most) { most := v }
+                v := sar(224, shl(192, w))
+                if sgt(v, most) { most := v }
+                v := sar(224, shl(224, w))
+                if sgt(v, most) { most := v }
+            }
+        }
+    }
+
+    /// @notice i + n for the index i of an element.
+    function step(uint256 i, uint256 n) internal pure returns (uint256) {
+        // Elements are in memory: their number is far below 2^64.
+        unchecked {
+            return i + n;
+        }
+    }
+
     /// @notice Sum of i32 elements.
     function sum32(Values memory x) internal pure returns (int256 total) {
         requireI32(x);
         uint256 count = x.count;
-        // 2^31 at most, 2^17 and fewer of them; lanes after the last are zero.
-        for (uint256 i = 0; i < count; i += 8) {
+        // Sums of fewer than 2^20 numbers of 32 bits; lanes after the last are zero.
+        for (uint256 i = 0; i < count; i = step(i, 8)) {
             uint256 w = lanes32(x, i);
             assembly ("memory-safe") {
                 total := add(total, sar(224, w))
@@ -141,7 +187,7 @@ library Elements {
         if (x.count != y.count) revert NotRead();
         uint256 count = x.count;
         // Lanes are below 2^15 in magnitude and products below 2^30; lanes after the last are zero in both.
-        for (uint256 i = 0; i < count; i += 16) {
+        for (uint256 i = 0; i < count; i = step(i, 16)) {
             uint256 a = lanes16(x, i);
             uint256 b = lanes16(y, i);
             assembly ("memory-safe") {

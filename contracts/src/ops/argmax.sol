@@ -18,24 +18,61 @@ library Argmax {
     function part(Step memory x, uint256 a, uint256 b) internal pure returns (int256) {
         Values memory row = Reader.row(x, 0, x.t, a, b - a);
         Elements.requireI32(row);
-        int256 most = type(int256).min;
         // INVARIANT: an index has 20 bits, so entries order by element first.
         if (b > 1 << 20) revert Numerics.OutOfDomain();
-        // Entries have 52 bits.
-        unchecked {
-            int256 last = (1 << 20) - 1 - int256(a);
-            for (uint256 i = 0; i < row.count; i += 8) {
-                int256 w = int256(Elements.lanes32(row, i));
-                uint256 lanes = row.count - i < 8 ? row.count - i : 8;
-                for (uint256 lane = 0; lane < lanes; ++lane) {
-                    int256 entry = ((w >> 224) << 20) + last;
-                    if (entry > most) most = entry;
-                    --last;
-                    w <<= 32;
+        (int256 most, uint256 index) = largest(row);
+        return (most << 20) + (1 << 20) - 1 - int256(a + index);
+    }
+
+    /// @dev The largest element and the first index that has it. Lanes after the last are the least, and never first.
+    function largest(Values memory row) private pure returns (int256 most, uint256 index) {
+        uint256 count = row.count;
+        most = type(int64).min;
+        for (uint256 i = 0; i < count; i = Elements.step(i, 8)) {
+            uint256 w = Elements.lanes32OrLeast(row, i);
+            assembly ("memory-safe") {
+                let v := sar(224, w)
+                if sgt(v, most) {
+                    most := v
+                    index := i
+                }
+                v := sar(224, shl(32, w))
+                if sgt(v, most) {
+                    most := v
+                    index := add(i, 1)
+                }
+                v := sar(224, shl(64, w))
+                if sgt(v, most) {
+                    most := v
+                    index := add(i, 2)
+                }
+                v := sar(224, shl(96, w))
+                if sgt(v, most) {
+                    most := v
+                    index := add(i, 3)
+                }
+                v := sar(224, shl(128, w))
+                if sgt(v, most) {
+                    most := v
+                    index := add(i, 4)
+                }
+                v := sar(224, shl(160, w))
+                if sgt(v, most) {
+                    most := v
+                    index := add(i, 5)
+                }
+                v := sar(224, shl(192, w))
+                if sgt(v, most) {
+                    most := v
+                    index := add(i, 6)
+                }
+                v := sar(224, shl(224, w))
+                if sgt(v, most) {
+                    most := v
+                    index := add(i, 7)
                 }
             }
         }
-        return most;
     }
 
     /// @notice The index of the largest entry.

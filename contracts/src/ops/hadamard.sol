@@ -21,24 +21,40 @@ library Hadamard {
         uint256 i = x.e % terms(x);
         Values memory row = Reader.row(x, 0, x.t, x.e - i + a, b - a);
         Elements.requireI32(row);
+        // INVARIANT: words begin at multiples of 8, as segments do, so that eight elements share the upper bits of j.
+        if (a % 8 != 0) revert Numerics.OutOfDomain();
         int256 total;
         // At most 2^20 terms of 2^31; zeros behind the last element change nothing, whatever their sign.
         unchecked {
             for (uint256 k = 0; k < row.count; k += 8) {
-                int256 w = int256(Elements.lanes32(row, k));
-                for (uint256 lane = 0; lane < 8; ++lane) {
-                    // The parity of the ones: folded to 4 bits, then looked up.
-                    uint256 ones = i & (a + k + lane);
-                    ones ^= ones >> 16;
-                    ones ^= ones >> 8;
-                    ones ^= ones >> 4;
-                    if ((PARITY >> (ones & 15)) & 1 == 0) total += w >> 224;
-                    else total -= w >> 224;
-                    w <<= 32;
-                }
+                int256 eight = signed(Elements.lanes32(row, k), i);
+                if (odd(i & (a + k))) total -= eight;
+                else total += eight;
             }
         }
         return total;
+    }
+
+    /// @dev Is the number of ones odd: folded to 4 bits, then looked up. Below 2^32.
+    function odd(uint256 ones) private pure returns (bool) {
+        ones ^= ones >> 16;
+        ones ^= ones >> 8;
+        ones ^= ones >> 4;
+        return (PARITY >> (ones & 15)) & 1 == 1;
+    }
+
+    /// @dev Sum of (-1)^popcount(i & j) v[j] over the lanes 0 ..< 8: each bit of j that i has turns a half's sign.
+    function signed(uint256 v, uint256 i) private pure returns (int256 total) {
+        assembly ("memory-safe") {
+            let one := sub(1, shl(1, and(i, 1)))
+            let two := sub(1, and(i, 2))
+            let four := sub(1, shr(1, and(i, 4)))
+            let a := add(sar(224, v), mul(one, sar(224, shl(32, v))))
+            let b := add(sar(224, shl(64, v)), mul(one, sar(224, shl(96, v))))
+            let c := add(sar(224, shl(128, v)), mul(one, sar(224, shl(160, v))))
+            let d := add(sar(224, shl(192, v)), mul(one, sar(224, shl(224, v))))
+            total := add(add(a, mul(two, b)), mul(four, add(c, mul(two, d))))
+        }
     }
 
     /// @notice The element that the whole amounts to.

@@ -10,6 +10,9 @@ import {Reader, Step} from "../libraries/Reader.sol";
 /// adds the entries of one upper bin to their lower bin. An entry adds 1, or its weight.
 /// Inputs: distances; weights if `mass`; the upper bin if `level` is 1.
 library Hist {
+    /// @dev 1 in each lane of 32 bits.
+    uint256 private constant LANES = 0x0000000100000001000000010000000100000001000000010000000100000001;
+
     /// @notice Terms of the reduction.
     function terms(Step memory x) internal pure returns (uint256) {
         return Reader.width(x, 0);
@@ -37,22 +40,33 @@ library Hist {
         returns (int256 total)
     {
         bool mass = weights.count > 0;
-        int256 seen;
-        // At most 2^20 weights of 31 bits.
-        unchecked {
-            for (uint256 i = 0; i < d.count; i += 8) {
-                int256 w = int256(Elements.lanes32(d, i));
-                int256 m = mass ? int256(Elements.lanes32(weights, i)) : int256(0);
-                uint256 lanes = d.count - i < 8 ? d.count - i : 8;
-                for (uint256 lane = 0; lane < lanes; ++lane) {
-                    seen |= w >> 224;
-                    if ((w >> 224) >> shift == bin) total += mass ? m >> 224 : int256(1);
-                    w <<= 32;
-                    m <<= 32;
-                }
-            }
+        uint256 count = d.count;
+        uint256 seen;
+        for (uint256 i = 0; i < count; i = Elements.step(i, 8)) {
+            uint256 w = Elements.lanes32(d, i);
+            seen |= w;
+            total += eight(w, mass ? Elements.lanes32(weights, i) : ones(count - i), 224 + shift, bin);
         }
-        // INVARIANT: at level 0 every distance has a bin: it is 0 to 2^25 - 1.
-        if (shift == 14 && seen >> 25 != 0) revert Numerics.OutOfDomain();
+        // INVARIANT: at level 0 every distance has a bin: no lane has a bit above the lowest 25.
+        if (shift == 14 && seen & (LANES * 0xfe000000) != 0) revert Numerics.OutOfDomain();
+    }
+
+    /// @dev 1 in each of the first lanes, of which there are `rest`.
+    function ones(uint256 rest) private pure returns (uint256) {
+        return rest < 8 ? LANES & ~(type(uint256).max >> (32 * rest)) : LANES;
+    }
+
+    /// @dev Sum of the lanes of m where those of w, shifted, are the bin; m is 0 in lanes after the last.
+    function eight(uint256 w, uint256 m, uint256 right, int256 bin) private pure returns (int256 total) {
+        assembly ("memory-safe") {
+            total := mul(eq(sar(right, w), bin), sar(224, m))
+            total := add(total, mul(eq(sar(right, shl(32, w)), bin), sar(224, shl(32, m))))
+            total := add(total, mul(eq(sar(right, shl(64, w)), bin), sar(224, shl(64, m))))
+            total := add(total, mul(eq(sar(right, shl(96, w)), bin), sar(224, shl(96, m))))
+            total := add(total, mul(eq(sar(right, shl(128, w)), bin), sar(224, shl(128, m))))
+            total := add(total, mul(eq(sar(right, shl(160, w)), bin), sar(224, shl(160, m))))
+            total := add(total, mul(eq(sar(right, shl(192, w)), bin), sar(224, shl(192, m))))
+            total := add(total, mul(eq(sar(right, shl(224, w)), bin), sar(224, shl(224, m))))
+        }
     }
 }

@@ -68,24 +68,27 @@ library Mix {
         Elements.requireMantissas(v);
         // INVARIANT: a lane of 16 bits has an exponent as its high byte.
         if (e.element != 0) revert Elements.WrongType();
-        // An i8 value counts 256 times, so every product is a multiple and the shift at the end loses nothing.
-        // 512 products of 31 and 16 bits; zeros behind the last element add nothing.
-        unchecked {
-            for (uint256 i = 0; i < w.count; i += 8) {
-                int256 weights = int256(Elements.lanes32(w, i));
-                int256 exponents = int256(Elements.lanes16(e, i));
-                int256 values = int256(Elements.lanes16(v, i));
-                for (uint256 lane = 0; lane < 8; ++lane) {
-                    int256 right = top - (exponents >> 248);
-                    right = right < 0 ? int256(0) : right > 31 ? int256(31) : right;
-                    total += ((weights >> 224) >> uint256(right)) * (values >> 240);
-                    weights <<= 32;
-                    exponents <<= 16;
-                    values <<= 16;
-                }
+        uint256 count = w.count;
+        for (uint256 i = 0; i < count; i = Elements.step(i, 8)) {
+            total += eight(Elements.lanes32(w, i), Elements.lanes16(e, i), Elements.lanes16(v, i), top);
+        }
+        // An i8 value counted 256 times: every product is a multiple, so the shift loses nothing.
+        return v.element == 0 ? total >> 8 : total;
+    }
+
+    /// @dev Of eight lanes: of 32 bits a weight, of 16 bits an exponent (its high byte) and a value. Products have 47
+    /// bits; zeros behind the last element add nothing. One comparison finds a shift below 0 or above 31.
+    function eight(uint256 w, uint256 e, uint256 v, int256 top) private pure returns (int256 total) {
+        assembly ("memory-safe") {
+            for { let lane := 8 } lane { lane := sub(lane, 1) } {
+                let right := sub(top, sar(248, e))
+                if gt(right, 31) { right := mul(31, sgt(right, 0)) }
+                total := add(total, mul(sar(right, sar(224, w)), sar(240, v)))
+                w := shl(32, w)
+                e := shl(16, e)
+                v := shl(16, v)
             }
         }
-        return v.element == 0 ? total >> 8 : total;
     }
 
     /// @dev An accumulator of 64 bits.

@@ -17,20 +17,42 @@ library RowExp {
     function part(Step memory x, uint256 a, uint256 b) internal pure returns (int256) {
         Values memory row = Reader.row(x, 0, x.t, x.e * terms(x) + a, b - a);
         Elements.requireI32(row);
-        int256 most;
-        // Magnitudes of i32 are at most 2^31; the zeros behind the last element change nothing.
-        unchecked {
-            for (uint256 i = 0; i < row.count; i += 8) {
-                int256 w = int256(Elements.lanes32(row, i));
-                for (uint256 lane = 0; lane < 8; ++lane) {
-                    int256 v = w >> 224;
-                    if (v < 0) v = -v;
-                    if (v > most) most = v;
-                    w <<= 32;
-                }
+        return magnitude(row);
+    }
+
+    /// @dev Greatest magnitude; the zeros behind the last element change nothing.
+    function magnitude(Values memory row) private pure returns (int256 most) {
+        uint256 count = row.count;
+        for (uint256 i = 0; i < count; i = Elements.step(i, 8)) {
+            uint256 w = Elements.lanes32(row, i);
+            // v or -v - 1 by the sign, and the 1 taken away again: at most 2^31.
+            assembly ("memory-safe") {
+                let v := sar(224, w)
+                v := sub(xor(v, sar(255, v)), sar(255, v))
+                if gt(v, most) { most := v }
+                v := sar(224, shl(32, w))
+                v := sub(xor(v, sar(255, v)), sar(255, v))
+                if gt(v, most) { most := v }
+                v := sar(224, shl(64, w))
+                v := sub(xor(v, sar(255, v)), sar(255, v))
+                if gt(v, most) { most := v }
+                v := sar(224, shl(96, w))
+                v := sub(xor(v, sar(255, v)), sar(255, v))
+                if gt(v, most) { most := v }
+                v := sar(224, shl(128, w))
+                v := sub(xor(v, sar(255, v)), sar(255, v))
+                if gt(v, most) { most := v }
+                v := sar(224, shl(160, w))
+                v := sub(xor(v, sar(255, v)), sar(255, v))
+                if gt(v, most) { most := v }
+                v := sar(224, shl(192, w))
+                v := sub(xor(v, sar(255, v)), sar(255, v))
+                if gt(v, most) { most := v }
+                v := sar(224, shl(224, w))
+                v := sub(xor(v, sar(255, v)), sar(255, v))
+                if gt(v, most) { most := v }
             }
         }
-        return most;
     }
 
     /// @notice The element that the whole amounts to.

@@ -20,14 +20,15 @@ library TimeMax {
         Values memory column = Reader.column(x, 0, x.e, first + a, b - a);
         Elements.requireMantissas(column);
         int256 most = type(int256).min;
-        // Nothing is added but indices below the count.
-        unchecked {
-            for (uint256 i = 0; i < column.count; i += 16) {
-                int256 w = int256(Elements.lanes16(column, i));
-                uint256 lanes = column.count - i < 16 ? column.count - i : 16;
-                for (uint256 lane = 0; lane < lanes; ++lane) {
-                    if (w >> 240 > most) most = w >> 240;
-                    w <<= 16;
+        for (uint256 i = 0; i < column.count; i = Elements.step(i, 16)) {
+            uint256 w = Elements.lanes16(column, i);
+            uint256 rest = column.count - i;
+            assembly ("memory-safe") {
+                if gt(rest, 16) { rest := 16 }
+                for {} rest { rest := sub(rest, 1) } {
+                    let v := sar(240, w)
+                    if sgt(v, most) { most := v }
+                    w := shl(16, w)
                 }
             }
         }
