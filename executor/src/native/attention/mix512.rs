@@ -54,7 +54,8 @@ pub(super) unsafe fn load<const NARROW: bool>(from: *const u8) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
 pub(super) unsafe fn mix<const NARROW: bool>(cache: &HeadCache, scratch: &mut Scratch, heads: usize) {
     let (stride, width) = (scratch.stride, cache.width());
-    let end = cache.positions().min(scratch.base + stride) - scratch.base;
+    // Both positions of a pair are there: caches have room for whole tiles.
+    let end = scratch.seen().next_multiple_of(2);
     for chunk in 0..stride / CHUNK {
         let first = chunk * CHUNK;
         let pairs = (end - first).min(CHUNK) / 2;

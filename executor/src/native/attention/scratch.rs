@@ -58,6 +58,11 @@ impl Scratch {
         &self.weights[head * self.stride..][self.inside()]
     }
 
+    /// Positions from `base` to the last visible one.
+    pub(super) fn seen(&self) -> usize {
+        self.visible.end - self.base
+    }
+
     fn inside(&self) -> Range<usize> {
         self.visible.start - self.base..self.visible.end - self.base
     }

@@ -3,14 +3,12 @@
 //! An activation is `x = u - 2^15` with `u = 256 * u1 + u0`, two unsigned digits, so
 //! `sum w * x = 256 * sum w * u1 + sum w * u0 - 2^15 * sum w`: two products of digits for each digit of the weight.
 
+use super::finish512::{Channels, LANES, Pair};
 use super::{LinearWeights, Output};
 use crate::native::packed::{Block, PackedRows};
 use crate::native::panels::{PANEL, STEP};
 use std::arch::x86_64::*;
 use std::ops::Range;
-
-/// Channels of one vector of 32-bit sums.
-const LANES: usize = 16;
 
 /// Blocks whose packed rows stay in the second-level cache while all panels pass by: 96 rows.
 const BLOCKS_NEAR: usize = 16;
@@ -122,89 +120,85 @@ impl Tile<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
     unsafe fn channels<const R: usize, const H: usize, const D: usize>(&self, half: usize) {
         let steps = self.weights.panels.k.div_ceil(4);
-        let w = self.weights.panels.panel(self.panel).as_ptr().wrapping_add(half * 64);
-        let mut acc = [[[_mm512_setzero_si512(); 2]; H]; R];
-        for from in (0..steps).step_by(steps_max(D)) {
-            let count = steps_max(D).min(steps - from);
-            let (w, x) = (w.wrapping_add(from * D * STEP), self.block.start.wrapping_add(from * R * 8));
-            // SAFETY: `count` steps of the panel and of the block.
-            let sums = unsafe {
-                match self.fetch {
-                    HELD => digits::<R, H, D, HELD>(count, w, x),
-                    ONCE => digits::<R, H, D, ONCE>(count, w, x),
-                    _ => digits::<R, H, D, AGAIN>(count, w, x),
-                }
-            };
-            for (acc, sums) in acc.iter_mut().flatten().zip(sums.iter().flatten()) {
-                *acc = gather_digits::<D>(*acc, sums);
+        let first = self.panel * PANEL + half * LANES;
+        let halves = self.weights.panels.n.saturating_sub(first).div_ceil(LANES).min(H);
+        // SAFETY: the panel and the block have these steps; halves that exist.
+        unsafe {
+            if steps > steps_max(D) {
+                return self.long::<R, H, D>(half, halves);
             }
-        }
-        for h in 0..H {
-            let first = self.panel * PANEL + (half + h) * LANES;
-            for octet in 0..2 {
-                let (first, n) = (first + octet * 8, self.weights.panels.n);
-                if first < n {
-                    let acc = std::array::from_fn(|r| acc[r][h][octet]);
-                    // SAFETY: channels of this worker, rows of the block.
-                    unsafe { self.finish::<R>(first, (n - first).min(8), acc) };
+            let sums = self.sums::<R, H, D>(half, 0..steps);
+            for (h, first) in (first..).step_by(LANES).take(halves).enumerate() {
+                let channels = Channels::new(self.weights, first);
+                for (r, sums) in sums.iter().enumerate() {
+                    self.store(&channels, r, channels.products::<D>(&sums[h]));
                 }
             }
         }
     }
 
-    /// y of `lanes` channels of all rows.
+    /// [`Self::channels`] of more terms than a lane of 32 bits sums.
     ///
     /// # Safety
-    /// As [`Self::run`]; the channels exist.
-    #[inline]
+    /// As [`Self::run`]; `halves` exist.
+    #[cold]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
-    unsafe fn finish<const R: usize>(&self, first: usize, lanes: usize, acc: [__m512i; R]) {
-        let weights = self.weights;
-        let mask = (0xff_u16 >> (8 - lanes)) as u8;
-        // SAFETY: masked loads of existing channels; row sums are padded to whole panels.
-        let (sums, mult, shift) = unsafe {
-            (
-                _mm512_loadu_si512(weights.row_sums.as_ptr().add(first).cast()),
-                _mm512_cvtepu16_epi64(_mm_maskz_loadu_epi16(mask, weights.mult.as_ptr().add(first).cast())),
-                _mm512_cvtepi8_epi64(_mm_maskz_loadu_epi8(
-                    u16::from(mask),
-                    weights.shift.as_ptr().add(first),
-                )),
-            )
-        };
-        let offset = _mm512_slli_epi64(sums, 15);
-        for (r, acc) in acc.into_iter().enumerate() {
-            let t = self.block.first + r;
-            let acc = _mm512_sub_epi64(acc, offset);
-            // SAFETY: room for the row was checked.
-            let y = unsafe { self.out.values.as_ptr().add(t * self.out.stride + first) };
-            if weights.shift_min + self.s[t] < 1 {
-                let mut exact = [0; 8];
-                // SAFETY: 8 lanes of 8 bytes; `lanes` elements of the row.
-                unsafe {
-                    _mm512_storeu_si512(exact.as_mut_ptr().cast(), acc);
-                    for (lane, acc) in exact.into_iter().take(lanes).enumerate() {
-                        y.add(lane).write(weights.finish(first + lane, acc, self.s[t]));
+    unsafe fn long<const R: usize, const H: usize, const D: usize>(&self, half: usize, halves: usize) {
+        let steps = self.weights.panels.k.div_ceil(4);
+        let mut products = [[[_mm512_setzero_si512(); 2]; H]; R];
+        for h in 0..halves {
+            // SAFETY: as above.
+            unsafe {
+                let channels = Channels::new(self.weights, self.panel * PANEL + (half + h) * LANES);
+                for from in (0..steps).step_by(steps_max(D)) {
+                    let sums = self.sums::<R, H, D>(half, from..steps.min(from + steps_max(D)));
+                    for (products, sums) in products.iter_mut().zip(sums) {
+                        for (all, part) in products[h].iter_mut().zip(channels.products::<D>(&sums[h])) {
+                            *all = _mm512_add_epi64(*all, part);
+                        }
                     }
                 }
-                continue;
-            }
-            let total = _mm512_add_epi64(shift, _mm512_set1_epi64(i64::from(self.s[t])));
-            let one = _mm512_set1_epi64(1);
-            let round = _mm512_sllv_epi64(one, _mm512_sub_epi64(total, one));
-            let scaled = _mm512_mullo_epi64(acc, mult);
-            let mut values =
-                _mm512_cvtsepi64_epi32(_mm512_srav_epi64(_mm512_add_epi64(scaled, round), total));
-            // SAFETY: masked load and store of existing channels.
-            unsafe {
-                if let Some(bias) = weights.bias {
-                    let bias = _mm256_maskz_loadu_epi32(mask, bias.as_ptr().add(first));
-                    let sum = _mm512_add_epi64(_mm512_cvtepi32_epi64(values), _mm512_cvtepi32_epi64(bias));
-                    values = _mm512_cvtsepi64_epi32(sum);
+                for (r, products) in products.iter().enumerate() {
+                    self.store(&channels, r, products[h]);
                 }
-                _mm256_mask_storeu_epi32(y, mask, values);
             }
         }
+    }
+
+    /// Sums of some steps.
+    ///
+    /// # Safety
+    /// As [`Self::run`]; the panel has the steps.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
+    unsafe fn sums<const R: usize, const H: usize, const D: usize>(
+        &self,
+        half: usize,
+        steps: Range<usize>,
+    ) -> [[[__m512i; 3]; H]; R] {
+        let panel = self.weights.panels.panel(self.panel).as_ptr();
+        let w = panel.wrapping_add(half * 64 + steps.start * D * STEP);
+        let x = self.block.start.wrapping_add(steps.start * R * 8);
+        // SAFETY: by the caller's promise.
+        unsafe {
+            match self.fetch {
+                HELD => digits::<R, H, D, HELD>(steps.len(), w, x),
+                ONCE => digits::<R, H, D, ONCE>(steps.len(), w, x),
+                _ => digits::<R, H, D, AGAIN>(steps.len(), w, x),
+            }
+        }
+    }
+
+    /// Writes y of row `r` of the block.
+    ///
+    /// # Safety
+    /// As [`Self::run`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
+    unsafe fn store(&self, channels: &Channels<'_>, r: usize, products: Pair) {
+        let t = self.block.first + r;
+        // SAFETY: room for the row was checked.
+        unsafe { channels.store(products, self.s[t], self.out.values.as_ptr().add(t * self.out.stride)) };
     }
 }
 
@@ -255,23 +249,6 @@ unsafe fn digits<const R: usize, const H: usize, const D: usize, const FETCH: u8
         x = x.wrapping_add(R * 8);
     }
     sums
-}
-
-/// Adds the weighted sums of digits to the exact sums of 8 + 8 channels.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
-fn gather_digits<const D: usize>(acc: [__m512i; 2], sums: &[__m512i; 3]) -> [__m512i; 2] {
-    let horner = |sum: __m512i, digit: __m256i| {
-        _mm512_add_epi64(_mm512_slli_epi64(sum, 8), _mm512_cvtepi32_epi64(digit))
-    };
-    let half = |i: usize| {
-        let part = |v: __m512i| {
-            if i == 0 { _mm512_castsi512_si256(v) } else { _mm512_extracti64x4_epi64(v, 1) }
-        };
-        let sum = horner(_mm512_cvtepi32_epi64(part(sums[0])), part(sums[1]));
-        if D == 2 { horner(sum, part(sums[2])) } else { sum }
-    };
-    [_mm512_add_epi64(acc[0], half(0)), _mm512_add_epi64(acc[1], half(1))]
 }
 
 /// Writes the digits of a row's quads, `stride` bytes apart.

@@ -9,6 +9,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod finish512;
 mod portable;
 
 use super::isa::Level;
@@ -73,7 +75,13 @@ impl<'a> LinearWeights<'a> {
     /// y of one accumulator.
     #[inline(always)]
     fn finish(&self, c: usize, acc: i64, s: i32) -> i32 {
-        let y = Shift::new(i32::from(self.shift[c]) + s).apply(acc * i64::from(self.mult[c]));
+        self.scaled(c, acc * i64::from(self.mult[c]), s)
+    }
+
+    /// y of one accumulator times its channel's factor.
+    #[inline(always)]
+    fn scaled(&self, c: usize, product: i64, s: i32) -> i32 {
+        let y = Shift::new(i32::from(self.shift[c]) + s).apply(product);
         match self.bias {
             Some(bias) => sat32(i64::from(y) + i64::from(bias[c])),
             None => y,
