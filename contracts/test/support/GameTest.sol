@@ -34,6 +34,9 @@ abstract contract GameTest is Test {
     address internal challenger = makeAddr("challenger");
     address internal stranger = makeAddr("stranger");
 
+    /// @dev Are answers to name no game.
+    bool internal uncredited;
+
     /// @dev What was posted: kept to answer and to ask.
     struct Posted {
         bytes32 id;
@@ -356,12 +359,13 @@ abstract contract GameTest is Test {
         } else if (phase == Phase.Open) {
             Spot memory s = spotOf(id, p.committed);
             bytes32[] memory level = levelOf(leavesOf(p.committed, id, s.inNode), s.height - s.levels);
+            level = slice(level, s.index << s.levels, s.count);
             vm.prank(who);
-            game.open(p.id, s.hash, uint8(s.levels), slice(level, s.index << s.levels, s.count), id);
+            game.open(p.id, s.hash, uint8(s.levels), level, uncredited ? bytes32(0) : id);
         } else if (phase == Phase.Chunk) {
             bytes memory data = toy.chunkOf(p.committed, g.node, g.cursor.index);
             vm.prank(who);
-            game.openChunk(p.id, g.hash, g.cursor.index, data, id);
+            game.openChunk(p.id, g.hash, g.cursor.index, data, uncredited ? bytes32(0) : id);
         } else if (phase == Phase.Output) {
             return outputAs(p, id, who);
         } else {
