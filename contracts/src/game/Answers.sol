@@ -230,7 +230,7 @@ abstract contract Answers is Closing {
         if (!Games.isAt(game, place)) revert NotAsked();
         if (cursor.phase == Phase.Over) return (game, cursor);
         if (cursor.phase != Phase.Element && cursor.phase != Phase.Segment) revert WrongPhase(cursor.phase);
-        if (state.accounts[game.assertion].rejected) revert AssertionRejected(game.assertion);
+        if (state.tallies[game.assertion].rejected) revert AssertionRejected(game.assertion);
     }
 
     /// @dev The list amounts to the picked value; remembers how it cuts the terms.

@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {Turn} from "../libraries/Clock.sol";
 import {Facts} from "../libraries/Facts.sol";
-import {Account, Claim, Cursor, Game, Phase} from "../libraries/Games.sol";
+import {Claim, Cursor, Game, Phase, Tally} from "../libraries/Games.sol";
 import {BondShares, Shares, StakeShares} from "../libraries/Shares.sol";
 import {GameBase} from "./GameBase.sol";
 
@@ -51,11 +51,11 @@ abstract contract Closing is GameBase {
         // INVARIANT: a game is paid once.
         if (cursor.phase == Phase.Over) return;
         if (cursor.phase == Phase.None) revert UnknownGame(id);
-        Account memory account = state.accounts[game.assertion];
+        Tally memory tally = state.tallies[game.assertion];
         // INVARIANT: a bond is locked until its game is decided.
-        if (!account.rejected) revert NotRejected(game.assertion);
+        if (!tally.rejected) revert NotRejected(game.assertion);
         game.cursor.phase = Phase.Over;
-        uint256 amount = _bondOf(game) + Shares.ofPool(account.pool, cursor.metered, account.live);
+        uint256 amount = _bondOf(game) + Shares.ofPool(tally.pool, cursor.metered, tally.live);
         emit Claimed(id, game.challenger, amount);
         VAULT.transfer(game.challenger, amount);
     }
@@ -76,13 +76,12 @@ abstract contract Closing is GameBase {
     function _reject(bytes32 id, Game storage game, Cursor memory cursor) internal {
         bytes32 assertion = game.assertion;
         _over(game, cursor);
-        Account storage account = state.accounts[assertion];
-        account.rejected = true;
+        Tally storage tally = state.tallies[assertion];
+        tally.rejected = true;
         uint256 stake = ASSERTIONS.reject(assertion);
-        StakeShares memory s = Shares.ofStake(
-            stake, CLOSER_FEE, BOUNTY + cursor.metered * METER_UNIT, account.live * METER_UNIT
-        );
-        account.pool = uint128(s.pool);
+        StakeShares memory s =
+            Shares.ofStake(stake, CLOSER_FEE, BOUNTY + cursor.metered * METER_UNIT, tally.live * METER_UNIT);
+        tally.pool = uint128(s.pool);
         uint256 paid = _bondOf(game) + s.winner;
         emit Rejected(assertion, id, msg.sender, s.burned, paid, s.pool);
         VAULT.burn(s.burned);
@@ -93,9 +92,9 @@ abstract contract Closing is GameBase {
     /// @dev Takes a game out of what its assertion still counts.
     function _over(Game storage game, Cursor memory cursor) private {
         game.cursor.phase = Phase.Over;
-        Account storage account = state.accounts[game.assertion];
-        account.open -= 1;
-        account.live -= cursor.metered;
+        Tally storage tally = state.tallies[game.assertion];
+        tally.open -= 1;
+        tally.live -= cursor.metered;
     }
 
     /// @dev The bond of a game, which follows from its item.

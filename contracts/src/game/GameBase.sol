@@ -6,7 +6,7 @@ import {IBondVault} from "../interfaces/IBondVault.sol";
 import {IStepVerifier} from "../interfaces/IStepVerifier.sol";
 import {Clock, Clocks, Turn} from "../libraries/Clock.sol";
 import {Facts} from "../libraries/Facts.sol";
-import {Account, Claim, Cursor, Game, Games, List, Phase, State} from "../libraries/Games.sol";
+import {Claim, Cursor, Game, Games, List, Phase, State, Tally} from "../libraries/Games.sol";
 
 /// What a deployment fixes. Times in seconds, money in wei.
 struct Config {
@@ -132,7 +132,7 @@ abstract contract GameBase {
         // INVARIANT: every move is one of a game that exists and still asks.
         if (cursor.phase == Phase.None) revert UnknownGame(id);
         if (cursor.phase == Phase.Over) revert GameOver(id);
-        if (state.accounts[game.assertion].rejected) revert AssertionRejected(game.assertion);
+        if (state.tallies[game.assertion].rejected) revert AssertionRejected(game.assertion);
     }
 
     /// @dev Whose turn it is, from facts alone.
@@ -179,7 +179,7 @@ abstract contract GameBase {
         uint256 added = _cost(gasBefore, payload, cursor.metered);
         cursor.metered += uint40(added);
         game.cursor = cursor;
-        state.accounts[game.assertion].live += uint64(added);
+        state.tallies[game.assertion].live += uint64(added);
     }
 
     /// @dev Credits an answer to the game that asked for it, if the defender key gave it in time. The proposer needs no

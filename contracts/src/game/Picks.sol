@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {Item, NodeProof, Place} from "../Types.sol";
 import {Status} from "../interfaces/IAssertions.sol";
 import {Facts} from "../libraries/Facts.sol";
-import {Account, Claim, Cursor, Game, Games, List, Phase} from "../libraries/Games.sol";
+import {Claim, Cursor, Game, Games, List, Phase, Tally} from "../libraries/Games.sol";
 import {Hashing} from "../libraries/Hashing.sol";
 import {Layout} from "../libraries/Layout.sol";
 import {Program} from "../libraries/Program.sol";
@@ -107,7 +107,7 @@ abstract contract Picks is Closing {
         cursor.asked = uint40(block.timestamp);
         cursor.proposerLeft = PROPOSER_BUDGET;
         cursor.challengerLeft = uint32(end - block.timestamp);
-        state.accounts[assertion].open += 1;
+        state.tallies[assertion].open += 1;
         VAULT.deposit{value: bond}(address(this));
         emit Challenged(id, assertion, msg.sender, item, counter, bond);
         _moved(game, cursor, gasBefore, CHALLENGE_BYTES + 32 * path.length);

@@ -98,7 +98,7 @@ struct Claim {
 }
 
 /// What all games of an assertion share.
-struct Account {
+struct Tally {
     /// Has a game rejected it.
     bool rejected;
     /// Games that are not over.
@@ -125,7 +125,7 @@ struct List {
 struct State {
     mapping(bytes32 id => Game) games;
     mapping(bytes32 rootKey => Claim) claims;
-    mapping(bytes32 assertion => Account) accounts;
+    mapping(bytes32 assertion => Tally) tallies;
     mapping(bytes32 key => uint256 time) facts;
     mapping(bytes32 placeKey => List) lists;
 }

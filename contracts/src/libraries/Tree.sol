@@ -57,13 +57,26 @@ library Tree {
         uint256 count = children.length;
         // INVARIANT: there is a child, and no more than the levels hold.
         if (count == 0 || levels > 64 || count > uint256(1) << levels) revert OutOfTree();
-        for (uint256 level = 0; level < levels; ++level) {
-            uint256 parents = (count + 1) / 2;
-            for (uint256 i = 0; i < parents; ++i) {
-                bytes32 right = 2 * i + 1 < count ? children[2 * i + 1] : Hashing.PAD;
-                children[i] = Hashing.nodeHash(children[2 * i], right);
+        (bytes8 tag, bytes32 pad) = ("rf.node_", Hashing.PAD);
+        // `Hashing.nodeHash` with its buffer kept: an opening of 32 children has 31 of them. Parents are written over
+        // children that have been read.
+        assembly ("memory-safe") {
+            let first := add(children, 32)
+            let p := mload(0x40)
+            mstore(p, tag)
+            for {} levels { levels := sub(levels, 1) } {
+                let end := add(first, shl(5, count))
+                let to := first
+                for { let from := first } lt(from, end) { from := add(from, 64) } {
+                    mstore(add(p, 8), mload(from))
+                    switch lt(add(from, 32), end)
+                    case 0 { mstore(add(p, 40), pad) }
+                    default { mstore(add(p, 40), mload(add(from, 32))) }
+                    mstore(to, keccak256(p, 72))
+                    to := add(to, 32)
+                }
+                count := shr(1, add(count, 1))
             }
-            count = parents;
         }
         return children[0];
     }
