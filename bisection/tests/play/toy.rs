@@ -445,4 +445,33 @@ pub(crate) mod lies {
         })
         .collect()
     }
+
+    /// Every chunk with a byte more or less, and for a node without positions a chunk without bytes.
+    pub(crate) fn lengths(honest: &Toy) -> Vec<(String, Toy)> {
+        let mut out = Vec::new();
+        for node in 0..honest.nodes() {
+            let chunks = honest.program.shape(node, &honest.tokens).chunks();
+            for chunk in 0..chunks.max(1) {
+                let bytes = if chunks == 0 { Vec::new() } else { honest.clone().chunk(node, chunk).unwrap() };
+                for other in lengths_of(&bytes) {
+                    let mut toy = honest.clone();
+                    let at = match chunks {
+                        0 => Subtree { tree: Tree::Nodes, height: 0, index: node.into() },
+                        _ => Subtree { tree: Tree::Chunks { node }, height: 0, index: chunk },
+                    };
+                    toy.garbage.insert(at, tree::chunk_hash(chunk, &other));
+                    out.push((format!("node {node} chunk {chunk} of {} bytes", other.len()), toy));
+                }
+            }
+        }
+        out
+    }
+
+    /// The bytes with one more and one less; nothing with nothing.
+    pub(crate) fn lengths_of(bytes: &[u8]) -> Vec<Vec<u8>> {
+        match bytes.split_last() {
+            None => vec![Vec::new()],
+            Some((_, less)) => vec![less.to_vec(), [bytes, &[0]].concat()],
+        }
+    }
 }
