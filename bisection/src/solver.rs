@@ -40,20 +40,21 @@ pub fn next<P: TraceProvider>(
         return Ok(None);
     }
     let answer = game.answer(facts, spans);
-    match (game.due(facts, spans), side) {
-        (Due::Challenger { .. }, Side::Proposer | Side::Helper) if answer == Some(&Answer::Proven) => {
-            Ok(Some(Action::Close))
-        }
-        (Due::Proposer { deadline }, Side::Challenger) | (Due::Challenger { deadline, .. }, _)
-            if now > deadline =>
-        {
-            Ok((side != Side::Challenger || answer.is_none()).then_some(Action::Close))
-        }
-        (Due::Challenger { .. }, Side::Challenger) => ask(game, facts, answer, trace),
+    let due = game.due(facts, spans);
+    match (due, side) {
+        (Due::Proposer { deadline }, Side::Challenger) if now > deadline => Ok(Some(Action::Close)),
         (Due::Proposer { deadline }, Side::Proposer | Side::Helper) if now <= deadline => {
             let action = respond(game, facts, trace)?;
             let proposers = matches!(action, Some(Action::PostRoot { .. } | Action::PostList { .. }));
             Ok(action.filter(|_| !proposers || side == Side::Proposer))
+        }
+        (Due::Challenger { deadline, .. }, Side::Proposer | Side::Helper)
+            if now > deadline || answer == Some(&Answer::Proven) =>
+        {
+            Ok(Some(Action::Close))
+        }
+        (Due::Challenger { deadline, .. }, Side::Challenger) if now <= deadline => {
+            ask(game, facts, answer, trace)
         }
         _ => Ok(None),
     }

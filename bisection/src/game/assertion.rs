@@ -1,13 +1,11 @@
 //! The rules: an assertion with its facts, games and money, and what every call changes.
 
+use super::answers::names_ask;
 use super::clock::{Clock, Due, Time};
-use super::facts::{Answer, Facts, Question, list_digest};
+use super::facts::{Answer, Facts};
 use super::money::{Actor, Meter, Vault, Wei};
-use super::{Action, Ask, Child, Game, Judge, Outcome, Refused, Rules};
-use crate::hash::Hash;
-use crate::proof;
-use crate::trace::{List, Place, Subtree, Tree};
-use crate::tree::{self, pad};
+use super::{Action, Ask, Game, Judge, Outcome, Refused, Rules};
+use crate::trace::{Subtree, Tree};
 
 /// Where an assertion stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,83 +151,6 @@ impl Assertion {
         Ok(())
     }
 
-    /// The ask that a pick makes of an answered one.
-    fn next_ask(&self, judge: &impl Judge, game: &Game, action: Action) -> Result<Ask, Refused> {
-        let answer = game.answer(&self.facts, &self.rules.spans).ok_or(Refused::NotDue)?;
-        match (action, &game.ask, answer) {
-            (Action::Pick(child), Ask::Root | Ask::Open { .. }, _) => self.child(judge, game, &child, false),
-            (Action::PickNode(child), Ask::Root | Ask::Open { .. }, _) => {
-                self.child(judge, game, &child, true)
-            }
-            (Action::PickOutput { root, index }, Ask::Root, Answer::Root(posted)) => {
-                if root != *posted {
-                    return Err(Refused::Names);
-                }
-                // INVARIANT: an impossible question cannot be asked, so it cannot cost the honest side.
-                if index >= judge.outputs(game.item) {
-                    return Err(Refused::OutOfRange);
-                }
-                Ok(Ask::Output { index })
-            }
-            (
-                Action::PickElement { hash, slot, bytes },
-                Ask::Chunk { hash: asked, node, chunk, .. },
-                Answer::Bytes(_),
-            ) => {
-                if hash != *asked {
-                    return Err(Refused::Names);
-                }
-                if tree::chunk_hash(*chunk, &bytes) != hash {
-                    return Err(Refused::Hashes);
-                }
-                let shape = judge.tensor(game.item, *node).ok_or(Refused::OutOfRange)?;
-                let value = shape.value(&bytes, slot).ok_or(Refused::OutOfRange)?;
-                Ok(Ask::Element { place: Place::element(*node, *chunk, slot), value })
-            }
-            (
-                Action::PickSegment { digest, entries, segment },
-                Ask::Element { place, .. },
-                Answer::List(list),
-            ) => {
-                if digest != list_digest(&list.entries) {
-                    return Err(Refused::Names);
-                }
-                if list_digest(&entries) != digest {
-                    return Err(Refused::Hashes);
-                }
-                segment_ask(*place, list, segment).ok_or(Refused::OutOfRange)
-            }
-            _ => Err(Refused::NotDue),
-        }
-    }
-
-    /// The ask that a child of an opened hash makes.
-    fn child(&self, judge: &impl Judge, game: &Game, pick: &Child, of_node: bool) -> Result<Ask, Refused> {
-        let opened = game.opened(&self.facts, judge.nodes(game.item)).ok_or(Refused::NotDue)?;
-        if pick.hash != opened.hash {
-            return Err(Refused::Names);
-        }
-        let (first, count) = opened.at.below(opened.levels, opened.leaves);
-        // INVARIANT: a child that covers nothing in range cannot be asked for.
-        if pick.child >= count {
-            return Err(Refused::OutOfRange);
-        }
-        let mut siblings = pick.siblings.iter().copied();
-        let top = proof::child_root(opened.levels, count, pick.child, pick.child_hash, &mut siblings);
-        if top != Ok(opened.hash) || siblings.next().is_some() {
-            return Err(Refused::Hashes);
-        }
-        let height = opened.at.height.saturating_sub(opened.levels);
-        let at = Subtree { tree: opened.at.tree, height, index: first.saturating_add(pick.child) };
-        match (at.tree, at.height) {
-            (Tree::Nodes, 0) if of_node => node_ask(judge, game.item, at.index, pick.child_hash),
-            (Tree::Nodes, 0) => Err(Refused::NotDue),
-            _ if of_node => Err(Refused::NotDue),
-            (Tree::Chunks { node }, 0) => chunk_ask(judge, game.item, node, at.index, pick.child_hash),
-            _ => Ok(Ask::Open { hash: pick.child_hash, at, leaves: opened.leaves }),
-        }
-    }
-
     /// An answer: a fact, if it is the first.
     fn respond(
         &mut self,
@@ -270,56 +191,6 @@ impl Assertion {
             self.lose(call.by, id);
         }
         Ok(())
-    }
-
-    /// Checks an answer to the game's ask; of a root, with its first opening.
-    fn answer(
-        &self,
-        judge: &impl Judge,
-        game: &Game,
-        action: Action,
-        ours: bool,
-    ) -> Result<(Answer, Vec<Hash>), Refused> {
-        let root = self.facts.root(game.item);
-        let proven = |yes: Option<bool>| match yes {
-            Some(true) => Ok((Answer::Proven, Vec::new())),
-            _ => Err(Refused::NotProven),
-        };
-        match (action, game.ask) {
-            // INVARIANT: roots and lists are not determined by what is committed, so they are the proposer's alone.
-            (Action::PostRoot { .. } | Action::PostList { .. }, _) if !ours => Err(Refused::NotYours),
-            (Action::PostRoot { root, children }, Ask::Root) => {
-                let leaves = u64::from(judge.nodes(game.item));
-                let at = Subtree::whole(Tree::Nodes, leaves);
-                let children = if at.height == 0 && children.is_empty() { vec![root] } else { children };
-                shown(Ask::Open { hash: root, at, leaves }.question(game.item), &children)?;
-                Ok((Answer::Root(root), children))
-            }
-            (Action::Open { children, .. }, ask @ Ask::Open { .. }) => {
-                shown(ask.question(game.item), &children)?;
-                Ok((Answer::Children(children), Vec::new()))
-            }
-            (Action::OpenChunk { bytes, .. }, Ask::Chunk { hash, chunk, length, .. }) => {
-                // INVARIANT: a chunk has the length that follows from the program, and never none.
-                if bytes.is_empty() || bytes.len() != length || tree::chunk_hash(chunk, &bytes) != hash {
-                    return Err(Refused::Hashes);
-                }
-                Ok((Answer::Bytes(bytes), Vec::new()))
-            }
-            (Action::Prove { .. }, Ask::Element { place, value }) => {
-                proven(root.map(|root| judge.step(game.item, root, place, value)))
-            }
-            (Action::PostList { entries, .. }, Ask::Element { place, value }) => {
-                let root = root.ok_or(Refused::NotDue)?;
-                let (segment, end) =
-                    judge.list(game.item, root, place, value, &entries).ok_or(Refused::NotProven)?;
-                Ok((Answer::List(List { entries, segment, end }), Vec::new()))
-            }
-            (Action::ProveOutput { .. }, Ask::Output { index }) => {
-                proven(root.map(|root| judge.output(game.item, root, index)))
-            }
-            _ => Err(Refused::NotDue),
-        }
     }
 
     /// Closes a game that is over.
@@ -363,55 +234,4 @@ impl Assertion {
             self.vault.split_stake(&self.rules.terms, closer, winner, &others);
         }
     }
-}
-
-/// Does the answer name what is asked?
-fn names_ask(action: &Action, game: &Game) -> Result<(), Refused> {
-    let named = match (action, &game.ask) {
-        (Action::PostRoot { .. }, Ask::Root) => true,
-        (Action::Open { hash, .. }, Ask::Open { hash: asked, .. })
-        | (Action::OpenChunk { hash, .. }, Ask::Chunk { hash: asked, .. }) => hash == asked,
-        (Action::Prove { place } | Action::PostList { place, .. }, Ask::Element { place: asked, .. }) => {
-            place == asked
-        }
-        (Action::ProveOutput { index }, Ask::Output { index: asked }) => index == asked,
-        _ => return Err(Refused::NotDue),
-    };
-    if named { Ok(()) } else { Err(Refused::Names) }
-}
-
-/// Are these the hashes in range below the asked one?
-fn shown(question: Question, children: &[Hash]) -> Result<(), Refused> {
-    let Question::Open { levels, count, hash } = question else { return Err(Refused::NotDue) };
-    if children.len() as u64 != count {
-        return Err(Refused::OutOfRange);
-    }
-    if tree::subtree_root(children.to_vec(), levels) == hash { Ok(()) } else { Err(Refused::Hashes) }
-}
-
-fn node_ask(judge: &impl Judge, item: u32, node: u64, hash: Hash) -> Result<Ask, Refused> {
-    let node = u32::try_from(node).map_err(|_| Refused::OutOfRange)?;
-    let leaves = judge.tensor(item, node).ok_or(Refused::OutOfRange)?.chunks();
-    let at = Subtree::whole(Tree::Chunks { node }, leaves);
-    match leaves {
-        // INVARIANT: a node without positions is pad. Pad is no question, anything else is one without an answer.
-        0 if hash == pad() => Err(Refused::OutOfRange),
-        0 => Ok(Ask::Chunk { hash, node, chunk: 0, length: 0 }),
-        1 => chunk_ask(judge, item, node, 0, hash),
-        _ => Ok(Ask::Open { hash, at, leaves }),
-    }
-}
-
-fn chunk_ask(judge: &impl Judge, item: u32, node: u32, chunk: u64, hash: Hash) -> Result<Ask, Refused> {
-    let shape = judge.tensor(item, node).ok_or(Refused::OutOfRange)?;
-    let length = shape.chunk_len(chunk).ok_or(Refused::OutOfRange)?;
-    Ok(Ask::Chunk { hash, node, chunk, length })
-}
-
-/// The ask for one entry of a list.
-fn segment_ask(place: Place, list: &List, segment: u32) -> Option<Ask> {
-    let value = *list.entries.get(usize::try_from(segment).ok()?)?;
-    let from = place.from.checked_add(segment.checked_mul(list.segment)?)?;
-    let to = from.checked_add(list.segment)?.min(list.end);
-    Some(Ask::Element { place: Place { from, to, ..place }, value })
 }

@@ -152,3 +152,71 @@ impl Vault {
         self.owed.values().fold(self.held.plus(self.burned), |sum, owed| sum.plus(*owed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TERMS: Terms =
+        Terms { stake: Wei(2_500), bond: Wei(200), fee: Wei(50), bounty: Wei(1_000), gas_max: Wei(100) };
+    const PROPOSER: Actor = Actor(1);
+    const DEFENDER: Actor = Actor(2);
+    const CLOSER: Actor = Actor(3);
+
+    fn vault(games: u32) -> Vault {
+        let mut vault = Vault::default();
+        vault.hold(TERMS.stake);
+        (0..games).for_each(|_| vault.hold(TERMS.bond));
+        vault
+    }
+
+    fn owed(vault: &Vault, actor: Actor) -> u128 {
+        vault.owed.get(&actor).map_or(0, |w| w.0)
+    }
+
+    #[test]
+    fn sound_terms_cover_what_they_promise_and_no_less() {
+        assert!(TERMS.are_sound());
+        assert!(!Terms { stake: Wei(2_499), ..TERMS }.are_sound());
+        assert!(!Terms { bond: Wei(198), ..TERMS }.are_sound());
+    }
+
+    #[test]
+    fn gas_is_credited_to_whoever_spent_it_up_to_the_cap() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.add(PROPOSER, Wei(60), TERMS.gas_max), Wei(60));
+        assert_eq!(meter.add(DEFENDER, Wei(60), TERMS.gas_max), Wei(40));
+        assert_eq!(meter.add(PROPOSER, Wei(1), TERMS.gas_max), Wei(0));
+        let mut vault = vault(1);
+        vault.split_bond(&TERMS, CLOSER, PROPOSER, &meter);
+        assert_eq!([PROPOSER, DEFENDER, CLOSER].map(|a| owed(&vault, a)), [60, 40, 50]);
+        assert_eq!((vault.burned, vault.held), (Wei(50), TERMS.stake));
+    }
+
+    #[test]
+    fn the_rejecting_game_is_paid_in_full_and_the_others_share() {
+        let mut vault = vault(3);
+        let (winner, b, c) = (Actor(10), Actor(11), Actor(12));
+        vault.split_stake(&TERMS, CLOSER, (winner, Wei(100)), &[(b, Wei(100)), (c, Wei(50))]);
+        // Of 1,250 are left 1,250 - 50 - 1,000 - 100 = 100, for 150.
+        assert_eq!([winner, b, c, CLOSER].map(|a| owed(&vault, a)), [1_300, 266, 233, 50]);
+        assert_eq!((vault.burned, vault.held, vault.total()), (Wei(1_251), Wei(0), Wei(3_100)));
+    }
+
+    #[test]
+    fn one_other_game_always_has_its_gas() {
+        let mut vault = vault(2);
+        vault.split_stake(&TERMS, CLOSER, (Actor(10), TERMS.gas_max), &[(Actor(11), TERMS.gas_max)]);
+        assert_eq!(owed(&vault, Actor(11)), 300);
+    }
+
+    #[test]
+    fn a_large_stake_is_burned_but_for_what_was_promised() {
+        let mut vault = Vault::default();
+        let terms = Terms { stake: Wei(100_000), ..TERMS };
+        vault.hold(terms.stake);
+        vault.hold(terms.bond);
+        vault.split_stake(&terms, CLOSER, (Actor(10), Wei(7)), &[]);
+        assert_eq!((owed(&vault, Actor(10)), vault.burned), (1_207, Wei(100_000 - 1_007 - 50)));
+    }
+}

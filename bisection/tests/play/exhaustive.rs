@@ -207,10 +207,12 @@ fn no_proposer_wins_with_a_wrong_output_whatever_it_commits() {
         all.push(("the published written into the samples".to_owned(), lies::samples(&wrong)));
         all.extend(lies::elements(&wrong));
         all.extend(lies::hashes(&wrong));
+        all.extend(lies::lengths(&wrong));
         // Lies beside lies: bait before and after the false sample.
         let forced = lies::samples(&wrong);
         all.extend(lies::elements(&forced));
         all.extend(lies::hashes(&forced));
+        all.extend(lies::lengths(&forced));
         // The trace of the right tokens under the wrong ones.
         all.push(("the trace of other tokens".to_owned(), Toy { tokens: wrong.tokens.clone(), ..good }));
         let games: usize =

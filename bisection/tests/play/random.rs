@@ -43,29 +43,38 @@ struct World {
     honest_proposer: bool,
     /// The honest traces of the items, and those that were posted.
     honest: Vec<Toy>,
-    posted: Vec<Toy>,
+    /// What the others say the traces are: among them those that were posted.
+    rumours: Vec<Vec<Toy>>,
     now: Time,
     dice: Dice,
     spent: BTreeMap<Actor, Wei>,
-    /// The first answer to each question that is not determined by hashes.
-    free: BTreeMap<Question, Answer>,
+    /// The first answer to each question.
+    first: BTreeMap<Question, Answer>,
 }
 
 impl World {
     fn new(rules: Rules, honest: Vec<Toy>, posted: Vec<Toy>, honest_proposer: bool, seed: u64) -> Self {
         let mut referee = Referee::default();
-        (0..).zip(&posted).for_each(|(item, toy)| referee.learn(item, toy));
+        let with_lies =
+            |honest: &Toy| [honest.clone(), lies::elements(honest).swap_remove(9).1, lies::samples(honest)];
+        let mut rumours: Vec<Vec<Toy>> = posted.iter().map(|toy| vec![toy.clone()]).collect();
+        if honest_proposer {
+            rumours = posted.iter().map(|toy| with_lies(toy).to_vec()).collect();
+        }
+        for (item, all) in (0..).zip(&rumours) {
+            all.iter().for_each(|toy| referee.learn(item, toy));
+        }
         let now = Time(1_000);
         Self {
             assertion: Assertion::new(rules, now, PROPOSER, Some(DEFENDER), honest.len() as u32),
             referee,
             honest_proposer,
             honest,
-            posted,
+            rumours,
             now,
             dice: Dice(seed),
             spent: BTreeMap::new(),
-            free: BTreeMap::new(),
+            first: BTreeMap::new(),
         }
     }
 
@@ -102,7 +111,7 @@ impl World {
         for game in &self.assertion.games {
             let question = game.ask.question(game.item);
             if let Some(fact) = self.assertion.facts.get(&question) {
-                let first = self.free.entry(question).or_insert_with(|| fact.answer.clone());
+                let first = self.first.entry(question).or_insert_with(|| fact.answer.clone());
                 assert_eq!(*first, fact.answer);
             }
         }
@@ -167,16 +176,17 @@ impl World {
         let game = &self.assertion.games[id];
         let facts = &self.assertion.facts;
         let item = game.item;
-        let actions = match self.dice.roll(6) {
-            0..=2 => strategies::answers(game, facts, &self.posted[item as usize]),
-            3 | 4 => strategies::questions(game, facts, self.referee.nodes(item)),
-            _ => vec![Action::Close],
+        let theirs = self.dice.pick(&self.rumours[item as usize]);
+        let actions = match game.due(facts, &self.assertion.rules.spans) {
+            _ if self.dice.roll(8) == 0 => vec![Action::Close],
+            Due::Proposer { .. } => strategies::answers(game, facts, theirs),
+            Due::Challenger { .. } => strategies::questions(game, facts, self.referee.nodes(item)),
         };
         if actions.is_empty() {
             return;
         }
         let action = self.dice.pick(&actions).clone();
-        let mut who = vec![B, STRANGER];
+        let mut who = if strategies::is_pick(&action) { vec![B, B, STRANGER] } else { vec![B, STRANGER] };
         if !self.honest_proposer {
             who.extend([PROPOSER, PROPOSER, DEFENDER]);
         }
@@ -210,7 +220,7 @@ impl World {
             }
             self.honest_moves();
             if step < 400 {
-                (0..self.dice.roll(3)).for_each(|_| self.mischief());
+                (0..self.dice.roll(8)).for_each(|_| self.mischief());
             }
             self.wait();
             // Whoever passes by closes what is late.
@@ -329,6 +339,29 @@ proptest! {
         };
         honest_challengers(false, true, Some(&lied), seed);
     }
+}
+
+#[test]
+fn random_play_gets_everywhere() {
+    let (good, _) = items(true);
+    let traces = vec![good.clone(), good];
+    let mut seen = [false; 6];
+    for seed in 0..200 {
+        let mut world = World::new(RULES, traces.clone(), traces.clone(), true, seed);
+        world.run();
+        for (question, answer) in &world.first {
+            let proven = *answer == Answer::Proven;
+            match question {
+                Question::Root { .. } => seen[0] = true,
+                Question::Open { .. } => seen[1] = true,
+                Question::Chunk { .. } => seen[2] = true,
+                Question::Element { place, .. } if place.is_whole() => seen[3] |= proven,
+                Question::Element { .. } => seen[4] |= proven,
+                Question::Output { .. } => seen[5] = true,
+            }
+        }
+    }
+    assert_eq!(seen, [true; 6]);
 }
 
 #[test]

@@ -107,7 +107,9 @@ fn an_answer_counts_for_every_game_and_a_late_one_for_none() {
         .legal()
         .expect(REJECTED, Status::Rejected)
         .game(1)
-        .expect(Some(Outcome::Void), Status::Rejected);
+        .expect(Some(Outcome::Void), Status::Rejected)
+        .challenge(B)
+        .refused(Refused::NotOpen);
 }
 
 #[test]

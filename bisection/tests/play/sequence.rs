@@ -154,8 +154,4 @@ impl Sequence {
         assert_eq!((self.assertion.games[self.game].outcome, self.assertion.status), (outcome, status));
         self
     }
-
-    pub(crate) fn owed(&self, actor: Actor) -> Wei {
-        self.assertion.vault.owed.get(&actor).copied().unwrap_or_default()
-    }
 }

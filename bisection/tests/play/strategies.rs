@@ -7,7 +7,7 @@ use bisection::solver::{self, Side};
 use bisection::trace::TraceProvider;
 
 use crate::sequence::RULES;
-use crate::toy::Toy;
+use crate::toy::{Toy, lies};
 
 /// Is it the challenger's?
 pub(crate) fn is_pick(action: &Action) -> bool {
@@ -50,7 +50,11 @@ pub(crate) fn answers(game: &Game, facts: &Facts, theirs: &Toy) -> Vec<Action> {
             }
         }
         Ask::Output { index } => out.push(Action::ProveOutput { index }),
-        Ask::Chunk { hash, .. } => out.push(Action::OpenChunk { hash, bytes: vec![] }),
+        Ask::Chunk { hash, node, chunk, .. } => {
+            let bytes = theirs.chunk(node, chunk).unwrap();
+            out.extend(lies::lengths_of(&bytes).into_iter().map(|bytes| Action::OpenChunk { hash, bytes }));
+            out.push(Action::OpenChunk { hash, bytes });
+        }
         _ => {}
     }
     out

@@ -4,12 +4,16 @@
 //! halves and saturates, too long for one step, its segments too; `cumsum`, which reads its own row; a node
 //! without positions; `sample`, whose values are the published tokens.
 
+pub(crate) mod lies;
+mod referee;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bisection::game::Judge;
 use bisection::trace::{Layout, List, Place, Subtree, TensorShape, TraceProvider, Tree};
-use bisection::{Hash, keccak256, tree};
+use bisection::{Hash, tree};
+
+pub(crate) use referee::Referee;
 
 /// Most terms of one step.
 const STEP: u32 = 2;
@@ -328,121 +332,5 @@ impl TraceProvider for Toy {
         let published = self.tokens.iter().skip(self.program.prompt as usize);
         let sampled = self.values.last().unwrap();
         Ok(published.zip(sampled).position(|(token, row)| i64::from(*token) != row[0]).map(|i| i as u32))
-    }
-}
-
-/// What the contracts check, over every trace that has been committed to.
-#[derive(Default)]
-pub(crate) struct Referee {
-    traces: BTreeMap<(u32, Hash), Toy>,
-    items: BTreeMap<u32, (Rc<Program>, Rc<Vec<u32>>)>,
-}
-
-impl Referee {
-    /// Knows a trace of an item, and so can judge under its root.
-    pub(crate) fn learn(&mut self, item: u32, trace: &Toy) {
-        self.items.insert(item, (trace.program.clone(), trace.tokens.clone()));
-        self.traces.insert((item, trace.clone().root()), trace.clone());
-    }
-
-    pub(crate) fn about(toy: &Toy) -> Self {
-        let mut referee = Self::default();
-        referee.learn(0, toy);
-        referee
-    }
-}
-
-impl Judge for Referee {
-    fn nodes(&self, item: u32) -> u32 {
-        self.items[&item].0.nodes.len() as u32
-    }
-
-    fn tensor(&self, item: u32, node: u32) -> Option<TensorShape> {
-        let (program, tokens) = &self.items[&item];
-        (node < self.nodes(item)).then(|| program.shape(node, tokens))
-    }
-
-    fn outputs(&self, item: u32) -> u32 {
-        let (program, tokens) = &self.items[&item];
-        tokens.len() as u32 - program.prompt
-    }
-
-    fn step(&self, item: u32, root: Hash, at: Place, value: i64) -> bool {
-        let Some(toy) = self.traces.get(&(item, root)) else { return false };
-        let (program, tokens) = (&toy.program, &toy.tokens);
-        let (t, e) = program.locate(tokens, at);
-        if segments(at, program.terms(at.node, t)).is_some() {
-            return false;
-        }
-        let read = |node, t, e| toy.open(node, t, e);
-        let right = match at.is_whole() {
-            true => program.element(tokens, at.node, t, e, &read),
-            false => program.partial(at.node, at.from, at.to, &read),
-        };
-        right == Some(value)
-    }
-
-    fn list(&self, item: u32, root: Hash, at: Place, value: i64, entries: &[i64]) -> Option<(u32, u32)> {
-        let toy = self.traces.get(&(item, root))?;
-        let t = toy.program.locate(&toy.tokens, at).0;
-        let (segment, end) = segments(at, toy.program.terms(at.node, t))?;
-        let sum = entries.iter().map(|e| i128::from(*e)).sum::<i128>();
-        let total = i64::try_from(sum).ok()?;
-        let read = |node, t, e| toy.open(node, t, e);
-        let result = if at.is_whole() { toy.program.finish(at.node, t, total, &read)? } else { total };
-        let count = (end - at.from).div_ceil(segment);
-        (entries.len() as u32 == count && result == value).then_some((segment, end))
-    }
-
-    fn output(&self, item: u32, root: Hash, index: u32) -> bool {
-        let Some(toy) = self.traces.get(&(item, root)) else { return false };
-        let node = self.nodes(item) - 1;
-        let token = toy.tokens[(toy.program.prompt + index) as usize];
-        toy.open(node, toy.program.prompt - 1 + index, 0) == Some(i64::from(token))
-    }
-}
-
-/// Ways to lie over published tokens.
-pub(crate) mod lies {
-    use super::*;
-
-    /// Every element changed alone, and every element changed with all that follows from it.
-    pub(crate) fn elements(honest: &Toy) -> Vec<(String, Toy)> {
-        let mut out = Vec::new();
-        for (node, rows) in honest.values.iter().enumerate() {
-            for (row, values) in rows.iter().enumerate() {
-                for e in 0..values.len() {
-                    let mut alone = honest.clone();
-                    alone.values[node][row][e] += 1;
-                    let mut followed = alone.clone();
-                    followed.recompute(node as u32, row as u32, e as u32 + 1);
-                    out.push((format!("node {node} row {row} element {e}"), alone));
-                    out.push((format!("node {node} row {row} element {e} and what follows"), followed));
-                }
-            }
-        }
-        out
-    }
-
-    /// The published tokens written into the sample node.
-    pub(crate) fn samples(honest: &Toy) -> Toy {
-        let mut toy = honest.clone();
-        let published = honest.tokens[honest.program.prompt as usize..].iter();
-        toy.values.last_mut().unwrap().iter_mut().zip(published).for_each(|(row, token)| {
-            row[0] = i64::from(*token);
-        });
-        toy
-    }
-
-    /// Every hash of both trees replaced by one that nothing hashes to; so is the root of a node without positions.
-    pub(crate) fn hashes(honest: &Toy) -> Vec<(String, Toy)> {
-        let whole = Subtree::whole(Tree::Nodes, honest.program.nodes.len() as u64);
-        let at = honest.subtrees().into_iter().filter(|at| *at != whole);
-        at.map(|at| {
-            let mut toy = honest.clone();
-            toy.garbage.insert(at, keccak256(b"nothing"));
-            (format!("garbage at {at:?}"), toy)
-        })
-        .collect()
     }
 }
