@@ -101,7 +101,7 @@ impl Subject {
     }
 
     /// Published bytes: of the prompt, or of the output.
-    pub(super) fn published_bytes(&self, of_prompt: bool) -> Vec<u8> {
+    pub fn published_bytes(&self, of_prompt: bool) -> Vec<u8> {
         let bits = self.item.token_bits;
         match (&self.output, of_prompt) {
             (_, true) => pack_tokens(&self.prompt, bits),

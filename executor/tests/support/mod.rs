@@ -4,6 +4,7 @@
 pub mod cases;
 pub mod gguf;
 pub mod hugging_face;
+pub mod items;
 pub mod models;
 pub mod random;
 pub mod tiny;
