@@ -56,11 +56,6 @@ library Elements {
         }
     }
 
-    /// @notice The only element.
-    function one(Values memory x) internal pure returns (int256) {
-        return at(x, 0);
-    }
-
     /// @notice Refuses elements that are not i32.
     function requireI32(Values memory x) internal pure {
         // INVARIANT: eight elements fill a word.
