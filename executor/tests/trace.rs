@@ -20,7 +20,7 @@ use executor::program::Output;
 use executor::program::op::Op;
 use executor::reference::Reference;
 use executor::trace::{
-    Corrupted, Executed, Held, Lie, Published, Source, StepKind, Subject, Trace, TraceError,
+    Corrupted, Executed, Held, Lie, Published, Source, StepKind, Subject, Trace, TraceError, worst_case,
 };
 use support::random::Random;
 use support::tiny::{self, Shape};
@@ -184,6 +184,7 @@ fn every_step_proves_its_element() {
         let mut held = case.held();
         let verifier = case.verifier(held.root());
         let mut random = Random::new(4);
+        let costs = worst_case(&case.model, held.subject().item().positions());
         for at in places(&mut held, &mut random) {
             let shape = held.tensor(at.node).unwrap();
             let there = shape.value(&held.chunk(at.node, at.chunk).unwrap(), at.slot).unwrap();
@@ -192,6 +193,8 @@ fn every_step_proves_its_element() {
             let op = case.model.program().nodes[at.node as usize].op;
             assert_eq!(value, there, "{op:?} {at:?}");
             assert_eq!(verifier.step(at, there, &data), Ok(there), "{op:?} {at:?}");
+            let bound = costs.iter().find(|cost| cost.node == at.node).unwrap().witness_bytes;
+            assert!(data.witness.len() as u64 <= bound, "{op:?}: {} > {bound}", data.witness.len());
             // Nothing of the witness may change, be missing or be left over.
             let mut other = data.clone();
             let i = random.below(data.witness.len().max(1));
@@ -324,6 +327,18 @@ fn nothing_answers_below_garbage() {
     assert_eq!(trace.children(garbage, 2), Err(TraceError::NoAnswer));
     assert_eq!(trace.chunk(node, 5), Err(TraceError::NoAnswer));
     assert!(trace.chunk(node, 0).is_ok());
+}
+
+/// A model's worst dispute is known before anybody plays it.
+#[test]
+fn disputes_are_bounded() {
+    let model = model(Architecture::Llama, Shape { context: 4096, ..Shape::default() }, 16);
+    let costs = worst_case(&model, 2048);
+    assert_eq!(costs.len(), model.program().nodes.len());
+    let mix = costs.iter().find(|c| c.op == "mix").unwrap();
+    assert_eq!((mix.terms, mix.rounds), (2048, 7));
+    let most = costs.iter().max_by_key(|c| c.floor_gas()).unwrap();
+    assert!(most.rounds <= 10 && most.floor_gas() < 2_000_000, "{most:?}");
 }
 
 /// Attention over more positions than one step holds, and the best lists of a liar.

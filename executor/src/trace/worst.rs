@@ -3,9 +3,10 @@
 use bisection::tree::{self, CHUNK};
 
 use super::step::{Fault, Reader, Step, Stepped, segment_terms};
-use super::{Item, Tensor, TensorAddress};
+use super::{Item, Tensor};
 use crate::kernels::Sampling;
 use crate::model::Model;
+use crate::program::op::Op;
 use crate::program::{ConstantInfo, Layout, Node, NodeId, Output, SHAPE_BYTES};
 
 /// What an ABI-encoded step has besides record, path and witness: hashes, place, header, item, offsets.
@@ -162,8 +163,7 @@ pub fn worst_case(model: &Model, positions: u32) -> Vec<NodeCost> {
                 node.inputs.iter().filter_map(|x: &NodeId| tensors.get(x.index())).copied().collect();
             let constants: Vec<ConstantInfo> =
                 node.constants.iter().filter_map(|c| program.constants.get(c.index())).copied().collect();
-            let last = tensor.chunks().saturating_sub(1);
-            let (t, _) = tensor.element_at(TensorAddress { chunk: last, slot: 0 }).unwrap_or((0, 0));
+            let t = tensor.first.saturating_add(tensor.count).saturating_sub(1);
             let step = Step {
                 node,
                 tensor: *tensor,
@@ -171,7 +171,8 @@ pub fn worst_case(model: &Model, positions: u32) -> Vec<NodeCost> {
                 constants: &constants,
                 item: &item,
                 t,
-                e: 0,
+                // The first element of a sum has nothing before it.
+                e: u64::from(matches!(node.op, Op::CumSum {}) && tensor.row(t) > 1),
                 claimed: 1,
             };
             let measure = |read: &dyn Fn(&mut Sizer<'_>)| {
@@ -191,8 +192,12 @@ pub fn worst_case(model: &Model, positions: u32) -> Vec<NodeCost> {
             // Made-up values may leave a domain: by then everything has been read.
             let terms = step.terms().unwrap_or(1);
             let most = node.op.step_terms();
-            let partial = measure(&|from| drop(step.partial(from, 0, terms.min(most))));
-            let finish = measure(&|from| drop(step.finish(from, 0)));
+            let partial = measure(&|from| {
+                let _ = step.partial(from, 0, terms.min(most));
+            });
+            let finish = measure(&|from| {
+                let _ = step.finish(from, 0);
+            });
             cost(index, node, tensor, (terms, most), (partial, finish), program.nodes.len() as u64)
         })
         .collect()

@@ -84,7 +84,7 @@ impl Op {
     /// Most terms of a reduction that one step shows.
     pub fn step_terms(&self) -> u64 {
         match self {
-            Self::Hist { .. } => 1024,
+            Self::Hist { .. } | Self::Pool {} => 1024,
             Self::Mix { .. } => 512,
             _ => 2048,
         }
