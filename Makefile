@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build model model-minilm contracts test test-contracts halmos slither bench lint fmt vectors fuzz check-aarch64 clean
+.PHONY: help setup build model model-minilm contracts test test-contracts snapshots halmos slither bench lint fmt vectors fuzz check-aarch64 clean
 
 export PRECISION KV FUZZ_SECONDS
 
@@ -27,6 +27,9 @@ contracts: ## the contracts, in .cache/contracts/out
 
 test-contracts: ## the tests of the contracts (FOUNDRY_PROFILE=deep for many more runs)
 	@scripts/contracts.sh forge test
+
+snapshots: ## writes the ABI, storage layouts and gas of the contracts anew
+	@scripts/snapshots.sh
 
 halmos: ## symbolic tests of the contracts, the functions check_...; installs halmos (300 MB)
 	@scripts/contracts.sh halmos

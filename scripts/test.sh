@@ -5,6 +5,7 @@
 
 scripts/setup.sh
 scripts/contracts.sh forge test
+scripts/snapshots.sh check
 cargo build --locked --workspace --bins --profile test
 export REFUTE=${CARGO_TARGET_DIR:-target}/debug/refute
 PRECISION=w8 KV=i16 scripts/model.sh smollm2

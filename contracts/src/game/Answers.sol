@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Item, ModelHeader, Place, StepData} from "../Types.sol";
+import {Turn} from "../libraries/Clock.sol";
 import {Facts} from "../libraries/Facts.sol";
 import {Claim, Cursor, Game, Games, List, Phase} from "../libraries/Games.sol";
 import {Hashing} from "../libraries/Hashing.sol";
@@ -58,6 +59,8 @@ abstract contract Answers is Closing {
     error WrongChildren(bytes32 root, bytes32 sent);
     /// @notice The bytes do not hash to what they are to open.
     error WrongBytes(bytes32 hash, bytes32 sent);
+    /// @notice No chunk is empty.
+    error EmptyChunk();
     /// @notice A list's entries have 8 bytes each.
     error BrokenEntries(uint256 length);
     /// @notice The list amounts to another value than the picked one.
@@ -132,6 +135,8 @@ abstract contract Answers is Closing {
         uint256 gasBefore = gasleft();
         bytes32 key = Facts.chunkKey(assertion, index, data.length, hash);
         if (state.facts[key] != 0) return;
+        // INVARIANT: what is asked of a node without positions has no answer.
+        if (data.length == 0) revert EmptyChunk();
         bytes32 sent = Hashing.chunkHashCalldata(index, data);
         // INVARIANT: the bytes are the committed ones, of this index and this length.
         if (sent != hash) revert WrongBytes(hash, sent);
@@ -170,7 +175,7 @@ abstract contract Answers is Closing {
         _credit(id, key, gasBefore, _stepBytes(data) + entries.length);
     }
 
-    /// @notice Proves the value that a game asks about, and closes the game if that was in time.
+    /// @notice Proves the value that a game asks about, and closes the game.
     /// @param id The game.
     /// @param place What it asks about.
     /// @param data Header, record and openings; not read if the place is proven already.
@@ -231,6 +236,9 @@ abstract contract Answers is Closing {
         if (cursor.phase == Phase.Over) return (game, cursor);
         if (cursor.phase != Phase.Element && cursor.phase != Phase.Segment) revert WrongPhase(cursor.phase);
         if (state.tallies[game.assertion].rejected) revert AssertionRejected(game.assertion);
+        (Turn turn,,) = _replay(game, cursor);
+        // INVARIANT: a late answer changes nothing. (Through another game the fact may still come.)
+        if (turn == Turn.ProposerLate) revert ProposerIsLate();
     }
 
     /// @dev The list amounts to the picked value; remembers how it cuts the terms.
@@ -243,8 +251,12 @@ abstract contract Answers is Closing {
     ) private {
         if (entries.length % 8 != 0) revert BrokenEntries(entries.length);
         int64[] memory values = new int64[](entries.length / 8);
-        for (uint256 i = 0; i < values.length; ++i) {
-            values[i] = int64(uint64(bytes8(entries[8 * i:])));
+        assembly ("memory-safe") {
+            let to := add(values, 32)
+            for { let from := 0 } lt(from, entries.length) { from := add(from, 8) } {
+                mstore(to, sar(192, calldataload(add(entries.offset, from))))
+                to := add(to, 32)
+            }
         }
         Claim storage claim = state.claims[Facts.rootKey(game.assertion, game.item)];
         (int256 result, uint32 segment, uint32 end) =

@@ -136,8 +136,8 @@ abstract contract Picks is Closing {
     }
 
     /// @notice Asks to open a node's tensor, whose root is a child of the asked hash.
-    /// @dev A node without positions whose root is not the pad of an empty tensor is wrong as it stands: naming it
-    /// rejects the assertion. (Otherwise a proposer could hide a difference that can be seen but not asked about.)
+    /// @dev A node without positions whose root is not that of no leaves is asked for a chunk of no bytes, which nothing
+    /// answers. (Otherwise a proposer could hide a difference there that can be seen but not asked about.)
     /// @param header The item's header.
     /// @param proof The node's record; its model header.
     function pickNode(
@@ -155,14 +155,11 @@ abstract contract Picks is Closing {
         // INVARIANT: only a leaf of the tree over the nodes is a node's root.
         if (cursor.inNode || cursor.height != 0) revert ChildIsNotNode();
         uint64 chunks = _enterNode(game, cursor, header, proof);
+        // INVARIANT: an impossible question costs the honest side nothing: its empty tensors have the root of no leaves.
+        if (chunks == 0 && childHash == Hashing.PAD) revert NodeWithoutPositions(game.node);
         emit NodePicked(id, game.node, childHash, chunks);
         uint256 payload = PICK_NODE_BYTES + 32 * (siblings.length + proof.path.length) + proof.record.length;
         _moved(game, cursor, gasBefore, payload);
-        if (chunks == 0) {
-            // INVARIANT: an honest trace is never lost here: its empty tensors have the root of no leaves.
-            if (childHash == Hashing.PAD) revert NodeWithoutPositions(game.node);
-            _reject(id, game, cursor);
-        }
     }
 
     /// @notice Asks for a proof of an element of the opened chunk.

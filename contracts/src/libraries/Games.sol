@@ -140,7 +140,8 @@ library Games {
             return Facts.openKey(game.assertion, levels, count, game.hash);
         }
         if (phase == Phase.Chunk) {
-            uint256 length = Layout.chunkLength(game.shape, cursor.index);
+            // A node without positions has no chunk: asked for one, nothing answers.
+            uint256 length = game.leaves == 0 ? 0 : Layout.chunkLength(game.shape, cursor.index);
             return Facts.chunkKey(game.assertion, cursor.index, length, game.hash);
         }
         if (phase == Phase.Root) return Facts.rootKey(game.assertion, game.item);

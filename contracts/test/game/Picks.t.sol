@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {GameTest} from "../support/GameTest.sol";
 import {Item, NodeProof} from "src/Types.sol";
+import {Answers} from "src/game/Answers.sol";
 import {GameBase} from "src/game/GameBase.sol";
 import {Picks} from "src/game/Picks.sol";
 import {Status} from "src/interfaces/IAssertions.sol";
@@ -204,7 +205,7 @@ contract PicksTest is GameTest {
     }
 
     /// @notice A difference hidden in a node without positions, before the real one: seen is rejected.
-    function test_pickNode_garbageWithoutPositions_rejects() public {
+    function test_pickNode_garbageWithoutPositions_hasNoAnswer() public {
         int32[][] memory v = toy.make(p.item, 4, 1, 1);
         bytes32[2] memory garbage = [bytes32("garbage"), Hashing.chunkHash(0, "")];
         for (uint256 i = 0; i < 2; ++i) {
@@ -216,7 +217,14 @@ contract PicksTest is GameTest {
             (toy.register(v, garbage[i]), toy.register(toy.make(item, 0, 0, 0), Hashing.PAD));
             q = postItem(q, item, new uint8[](3));
             bytes32 g = challengeAs(q, challenger, 0);
-            play(q, g, challenger, defender);
+            for (uint256 j = 0; phaseOf(g) != Phase.Chunk; ++j) {
+                answer(q, g, defender);
+                ask(q, g, challenger);
+            }
+            vm.expectRevert(Answers.EmptyChunk.selector);
+            game.openChunk(q.id, garbage[i], 0, "", g);
+            vm.warp(block.timestamp + 4 days + 1);
+            game.timeout(g);
             (Status status,,,) = assertions.assertionOf(q.id);
             assertEq(uint8(status), uint8(Status.Rejected));
             assertEq(uint8(phaseOf(g)), uint8(Phase.Over));

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# What others build on: ABI, storage layouts, gas of every move. `snapshots.sh` writes contracts/abi and
+# contracts/snapshots anew; `snapshots.sh check` fails if they are stale.
+. "$(dirname "$0")/lib.sh"
+
+CONTRACTS=(BondVault DisputeGame StandInAssertions StepVerifier)
+
+# Ids of the compiler's syntax tree change with every line: they are left out.
+write() {
+    local folder=$1 name
+    mkdir -p "$folder/abi" "$folder/snapshots"
+    for name in "${CONTRACTS[@]}"; do
+        python3 - ".cache/contracts/out/$name.sol/$name.json" "$folder" "$name" <<'PYTHON'
+import json, re, sys
+
+source, folder, name = sys.argv[1:]
+artefact = json.load(open(source))
+layout = [
+    {key: re.sub(r"\)\d+", ")", str(entry[key])) for key in ("slot", "offset", "label", "type")}
+    for entry in artefact["storageLayout"]["storage"]
+]
+structs = {
+    re.sub(r"\)\d+", ")", key): [
+        {k: re.sub(r"\)\d+", ")", str(m[k])) for k in ("slot", "offset", "label", "type")} for m in of["members"]
+    ]
+    for key, of in (artefact["storageLayout"]["types"] or {}).items()
+    if "members" in of
+}
+for path, value in (("abi/%s.json", artefact["abi"]), ("snapshots/%s.storage.json", {"storage": layout, "structs": structs})):
+    with open(folder + "/" + path % name, "w") as out:
+        json.dump(value, out, indent=1, sort_keys=True)
+        out.write("\n")
+PYTHON
+    done
+}
+
+scripts/contracts.sh forge build
+case ${1:-} in
+'')
+    scripts/contracts.sh forge test --match-path test/Gas.t.sol
+    write contracts
+    ;;
+check)
+    fresh=$STATE/contracts/fresh
+    rm -rf "$fresh"
+    write "$fresh"
+    for file in "$fresh"/*/*.json; do
+        cmp "$file" "contracts/${file#"$fresh"/}" || die "contracts/${file#"$fresh"/} is stale: make snapshots"
+    done
+    FORGE_SNAPSHOT_CHECK=true scripts/contracts.sh forge test --match-path test/Gas.t.sol ||
+        die "contracts/snapshots is stale: make snapshots"
+    ;;
+*) die "usage: snapshots.sh [check]" ;;
+esac
