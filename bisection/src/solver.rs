@@ -118,6 +118,7 @@ fn respond<P: TraceProvider>(game: &Game, facts: &Facts, trace: &mut P) -> Resul
             }
             Ok(Some(Action::Open { hash, children: trace.children(at, levels)? }))
         }
+        Ask::Chunk { length: 0, .. } => Ok(None),
         Ask::Chunk { hash, node, chunk, .. } => {
             let bytes = trace.chunk(node, chunk)?;
             Ok((tree::chunk_hash(chunk, &bytes) == hash).then_some(Action::OpenChunk { hash, bytes }))

@@ -148,10 +148,6 @@ impl Assertion {
             game.clock = game.clock.moved(answered, call.now);
             game.asked_gas.add(call.by, call.cost, self.rules.terms.gas_max);
         }
-        // INVARIANT: a node without positions is pad; another root there is wrong as it stands.
-        if let Ask::Chunk { length: 0, .. } = ask {
-            self.reject(call.by, id);
-        }
         Ok(())
     }
 

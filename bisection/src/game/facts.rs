@@ -30,7 +30,7 @@ pub enum Question {
     Chunk {
         /// The index that its hash is bound to.
         index: u64,
-        /// Its length, which its hash is bound to; never 0.
+        /// Its length, which its hash is bound to; 0 has no answer.
         length: usize,
         /// Its hash.
         hash: Hash,

@@ -67,7 +67,7 @@ pub enum Ask {
         node: u32,
         /// Which one.
         chunk: u64,
-        /// Its bytes. 0 for a node without positions whose root is not pad: picking it rejects the assertion.
+        /// Its bytes. 0 for a node without positions whose root is not pad: that has no answer.
         length: usize,
     },
     /// Why an element, or an entry of a list, is what it is.

@@ -91,7 +91,7 @@ fn node_ask(judge: &impl Judge, item: u32, node: u64, hash: Hash) -> Result<Ask,
     let leaves = judge.tensor(item, node).ok_or(Refused::OutOfRange)?.chunks();
     let at = Subtree::whole(Tree::Chunks { node }, leaves);
     match leaves {
-        // INVARIANT: a node without positions is pad. Pad is no question; anything else ends the game where it is picked.
+        // INVARIANT: a node without positions is pad. Pad is no question, anything else is one without an answer.
         0 if hash == pad() => Err(Refused::OutOfRange),
         0 => Ok(Ask::Chunk { hash, node, chunk: 0, length: 0 }),
         1 => chunk_ask(judge, item, node, 0, hash),

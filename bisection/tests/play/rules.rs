@@ -113,7 +113,7 @@ fn an_answer_counts_for_every_game_and_a_late_one_for_none() {
 }
 
 #[test]
-fn a_node_without_positions_is_pad_or_rejects() {
+fn a_node_without_positions_is_pad_or_a_question_without_an_answer() {
     let (good, wrong) = traces(2);
     let bait = |honest: &Toy| {
         let mut toy = honest.clone();
@@ -123,6 +123,9 @@ fn a_node_without_positions_is_pad_or_rejects() {
     Sequence::new(&bait(&wrong), &wrong)
         .challenge(A)
         .solved()
+        .after(60)
+        .close(A)
+        .legal()
         .expect(REJECTED, Status::Rejected);
     // Of an honest trace it cannot be asked.
     let game = Sequence::new(&good, &bait(&good)).challenge(A).answer(PROPOSER);
