@@ -18,6 +18,9 @@ struct Values {
 /// lane: `int256(word) >> 224` is then the first of eight i32, and a shift to the left brings the next one up. The
 /// zeros behind the last element let a whole word be read where fewer elements are left.
 library Elements {
+    /// @dev The least i32 in each of eight lanes.
+    uint256 private constant LEAST = 0x8000000080000000800000008000000080000000800000008000000080000000;
+
     /// @notice Elements of another type than the operation has.
     error WrongType();
     /// @notice An element that was not read.
@@ -53,11 +56,6 @@ library Elements {
         }
     }
 
-    /// @notice The only element.
-    function one(Values memory x) internal pure returns (int256) {
-        return at(x, 0);
-    }
-
     /// @notice Refuses elements that are not i32.
     function requireI32(Values memory x) internal pure {
         // INVARIANT: eight elements fill a word.
@@ -89,7 +87,7 @@ library Elements {
         uint256 rest = x.count - i;
         // The first `rest` lanes stay; of eight and more the shift leaves nothing.
         if (rest < 8) {
-            w |= 0x8000000080000000800000008000000080000000800000008000000080000000 >> (32 * rest);
+            w |= LEAST >> (32 * rest);
         }
     }
 

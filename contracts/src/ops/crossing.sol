@@ -14,15 +14,15 @@ import {Reader, Step} from "../libraries/Reader.sol";
 /// | 3 TopPRest | TopP less the mass in lower upper bins | upper c, upper bin |
 /// | 4 Draw | draw + 1 | draw |
 library Crossing {
-    /// @notice The picked index is not where the sums cross the target.
-    error NotTheCrossing();
+    /// @notice The picked value is no index of a sum.
+    error NoIndex();
 
-    /// @notice The element: the picked value, if it is right. Sums ascend, so its own sum and the one before decide.
+    /// @notice The picked value if it is right, else -1. Sums ascend, so its own sum and the one before decide.
     function value(Step memory x) internal pure returns (int256) {
         int256 target = aim(x);
         uint256 last = Reader.width(x, 0) - 1;
         // INVARIANT: the picked index is one of the sums'.
-        if (x.claimed < 0 || x.claimed > int256(last)) revert NotTheCrossing();
+        if (x.claimed < 0 || x.claimed > int256(last)) revert NoIndex();
         uint256 i = uint256(x.claimed);
         int256 before = target - 1;
         int256 own;
@@ -32,9 +32,8 @@ library Crossing {
             Values memory pair = Reader.row(x, 0, x.t, i - 1, 2);
             (before, own) = (Elements.at(pair, 0), Elements.at(pair, 1));
         }
-        // INVARIANT: no earlier sum reaches the target, and this one does, or none.
-        if (before >= target || (own < target && i != last)) revert NotTheCrossing();
-        return x.claimed;
+        // Right if no earlier sum reaches the target, and this one does, or none. A wrong one amounts to no index.
+        return before < target && (own >= target || i == last) ? x.claimed : int256(-1);
     }
 
     /// @dev What the sums must reach.

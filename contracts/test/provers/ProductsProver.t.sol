@@ -161,8 +161,8 @@ contract ProductsProverTest is StepTest {
     /// @notice Every byte of a witness is committed: another one reverts.
     function testFuzz_witness_tampered_reverts(uint256 at, uint8 flip) public {
         vm.assume(flip != 0);
-        _linear(I8, I8, 3, 700, 4);
-        _openTerms(2, 0, 700);
+        _linear(I8, I8, 3, 150, 4);
+        _openTerms(2, 0, 150);
         _openFinish(2, 4);
         at %= witness.length;
         witness[at] = bytes1(uint8(witness[at]) ^ flip);
@@ -251,32 +251,32 @@ contract ProductsProverTest is StepTest {
 
     /// @notice The transform of every element of two blocks.
     function testFuzz_hadamard(uint8 log) public {
-        uint256 block_ = 1 << (log % 7);
+        uint256 size = 2 ** (log % 7);
         _item(1, 1);
-        int64[][] memory x = _randomRows(1, 2 * block_, type(int32).min, type(int32).max);
-        _given(_fixed(I32, 2 * block_), x);
+        int64[][] memory x = _randomRows(1, 2 * size, type(int32).min, type(int32).max);
+        _given(_fixed(I32, 2 * size), x);
         uint32 n = _node(
             16,
             _u32s(1, 0, 0, 0, 0, 0),
             _u32s(0, 0, 0, 0, 0, 0),
-            _i64s(2, int64(uint64(block_)), 2, 0, 0, 0),
-            _fixed(I32, 2 * block_)
+            _i64s(2, int64(uint64(size)), 2, 0, 0, 0),
+            _fixed(I32, 2 * size)
         );
         _rows(n, x);
         _seal();
-        for (uint256 e = 0; e < 2 * block_; e += 1 + block_ / 4) {
+        for (uint256 e = 0; e < 2 * size; e += 1 + size / 4) {
             int256 total;
-            for (uint256 j = 0; j < block_; ++j) {
-                uint256 bits = (e % block_) & j;
+            for (uint256 j = 0; j < size; ++j) {
+                uint256 bits = (e % size) & j;
                 uint256 ones;
                 for (; bits > 0; bits >>= 1) {
                     ones += bits & 1;
                 }
-                int256 v = x[0][e - e % block_ + j];
+                int256 v = x[0][e - e % size + j];
                 total += ones % 2 == 0 ? v : -v;
             }
             _begin(n);
-            _row(0, 0, e - e % block_, block_);
+            _row(0, 0, e - e % size, size);
             assertEq(_step(0, uint32(e)), _sat(_round(total, 2)));
         }
     }

@@ -27,6 +27,10 @@ contract TraceBuilder {
     Item internal item;
     TestNode[] internal nodes;
     TestConstant[] internal constants;
+    /// Leaves of the trees over nodes, constants and records, made by `_seal`.
+    bytes32[] internal nodeRoots;
+    bytes32[] internal constantLeaves;
+    bytes32[] internal recordLeaves;
     /// The node whose step is made, and its openings so far.
     uint256 internal current;
     bytes internal witness;
@@ -109,10 +113,12 @@ contract TraceBuilder {
         for (uint256 k = 0; k < nodes.length; ++k) {
             TestNode storage node = nodes[k];
             bytes[] memory chunks = node.columns ? _columnChunks(node) : _split(_flatBytes(node));
+            delete node.chunks;
             for (uint256 i = 0; i < chunks.length; ++i) {
                 node.chunks.push(chunks[i]);
             }
         }
+        (nodeRoots, constantLeaves, recordLeaves) = (_nodeRoots(), _constantLeaves(), _recordLeaves());
         ModelHeader memory model = _model();
         item.modelId = keccak256(
             abi.encodePacked(
@@ -254,13 +260,13 @@ contract TraceBuilder {
     function _model() internal view returns (ModelHeader memory model) {
         model.nodes = uint32(nodes.length);
         model.constants = uint32(constants.length);
-        model.nodesRoot = _root(_recordLeaves());
-        model.constantsRoot = _root(_constantLeaves());
+        model.nodesRoot = _root(recordLeaves);
+        model.constantsRoot = _root(constantLeaves);
         model.interfaceHash = keccak256(abi.encodePacked("rf.iface", _interface()));
     }
 
     function _traceRoot() internal view returns (bytes32) {
-        return _root(_nodeRoots());
+        return _root(nodeRoots);
     }
 
     function _itemHash() internal view returns (bytes32) {
@@ -315,7 +321,7 @@ contract TraceBuilder {
     function _openChunks(uint256 index, uint256 lo, uint256 hi) internal {
         bytes[] memory chunks = nodes[index].chunks;
         _append(chunks, lo, hi);
-        witness = bytes.concat(witness, _proof(_nodeRoots(), index, index + 1));
+        witness = bytes.concat(witness, _proof(nodeRoots, index, index + 1));
     }
 
     function _append(bytes[] memory chunks, uint256 lo, uint256 hi) internal {
@@ -331,7 +337,7 @@ contract TraceBuilder {
         uint256 size = _size(uint8(c.head[0]));
         witness = bytes.concat(witness, c.head);
         _append(_split(c.data), from * size / 512, ((from + count) * size + 511) / 512);
-        witness = bytes.concat(witness, _proof(_constantLeaves(), index, index + 1));
+        witness = bytes.concat(witness, _proof(constantLeaves, index, index + 1));
     }
 
     // --- a step ---
@@ -340,7 +346,7 @@ contract TraceBuilder {
         data.item = item;
         data.node.model = _model();
         data.node.record = _record(current);
-        bytes memory path = _proof(_recordLeaves(), current, current + 1);
+        bytes memory path = _proof(recordLeaves, current, current + 1);
         data.node.path = new bytes32[](path.length / 32);
         for (uint256 i = 0; i < data.node.path.length; ++i) {
             bytes32 word;
@@ -360,11 +366,12 @@ contract TraceBuilder {
         place.node = uint32(current);
         if (node.columns) {
             uint256 per = 512 / node.size;
+            t -= node.first;
             place.chunk = uint64((t / per) * node.rows[0].length + e);
             place.slot = uint32(t % per);
         } else {
             uint256 at = e;
-            for (uint256 u = 0; u < t; ++u) {
+            for (uint256 u = 0; u < t - node.first; ++u) {
                 at += node.rows[u].length;
             }
             place.chunk = uint64(at * node.size / 512);
