@@ -290,7 +290,8 @@ contract StandInAssertions is IAssertions {
         uint256 due = (bits + 7) / 8;
         // INVARIANT: data have one encoding.
         if (data.length != due) revert WrongDataLength(data.length, due);
-        if (bits % 8 != 0 && uint8(data[due - 1]) & (0xff >> (bits % 8)) != 0) revert LooseBits();
+        uint256 loose = 8 * due - bits;
+        if (uint8(data[due - 1]) & ((uint256(1) << loose) - 1) != 0) revert LooseBits();
         bytes32[] memory chunks = new bytes32[]((due + Hashing.CHUNK - 1) / Hashing.CHUNK);
         for (uint256 i = 0; i < chunks.length; ++i) {
             uint256 end = (i + 1) * Hashing.CHUNK;

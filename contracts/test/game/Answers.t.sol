@@ -117,7 +117,7 @@ contract AnswersTest is GameTest {
         Spot memory s = spotOf(id, p.committed);
         bytes32[] memory level = levelOf(toy.nodeRoots(p.committed), 1);
         uint256 first = (s.index << s.levels) / 2;
-        game.open(p.id, s.hash, uint8(s.levels - 1), slice(level, first, 1 << (s.levels - 1)), id);
+        game.open(p.id, s.hash, uint8(s.levels - 1), slice(level, first, uint256(1) << (s.levels - 1)), id);
         assertEq(uint8(turnOf(id)), uint8(Turn.Proposer));
     }
 
