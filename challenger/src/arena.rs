@@ -334,8 +334,8 @@ impl Arena {
                 }
             }
         }
-        let account = self.ask("accountOf", self.game, &DisputeGame::accountOfCall { assertion })?;
-        let winner = if account.rejected { Party::Challenger } else { Party::Proposer };
+        let tally = self.ask("tallyOf", self.game, &DisputeGame::tallyOfCall { assertion })?;
+        let winner = if tally.rejected { Party::Challenger } else { Party::Proposer };
         let mut credits = Vec::new();
         for party in [Party::Proposer, Party::Challenger, Party::Bystander] {
             let call = bond_vault::BondVault::balanceOfCall { account: party.address() };

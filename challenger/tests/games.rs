@@ -13,11 +13,7 @@ fn held(item: &Item) -> Held {
     Held::new(item.subject(), &mut Native::new(&item.model, 2, None).unwrap()).unwrap()
 }
 
-fn play(arena: &Arena, item: &Item, posted: Trace<Held>, own: Trace<Held>) -> Report {
-    todo(arena, item, posted, own)
-}
-
-fn todo<A: executor::trace::Source, B: executor::trace::Source>(
+fn game<A: executor::trace::Source, B: executor::trace::Source>(
     arena: &Arena,
     item: &Item,
     mut posted: Trace<A>,
@@ -47,7 +43,7 @@ fn a_changed_element_of_any_node_is_refuted() {
             let value = honest.value(node, position, element).unwrap();
             let lie = Lie { node, position, element, value: value ^ 1 };
             let posted = Trace::new(Corrupted::element(held(&item), lie).unwrap());
-            let report = todo(&arena, &item, posted, honest);
+            let report = game(&arena, &item, posted, honest);
             println!("{} {} rounds {} gas {}", item.model.program().nodes[node as usize].op.stem(), node, report.rounds, report.gas());
             assert_eq!(report.winner, Party::Challenger, "node {node}");
         }
@@ -71,7 +67,7 @@ fn a_wrong_challenge_of_any_node_fails() {
             let value = honest.value(node, position, element).unwrap();
             let lie = Lie { node, position, element, value: value ^ 1 };
             let own = Trace::new(Corrupted::element(held(&item), lie).unwrap());
-            let report = todo(&arena, &item, honest, own);
+            let report = game(&arena, &item, honest, own);
             let op = item.model.program().nodes[node as usize].op.stem();
             println!("{op} {node}: {} rounds, {} gas", report.rounds, report.gas());
             for m in &report.moves { println!("   {:?} {} {} gas {} bytes", m.by, m.name, m.gas, m.bytes); }
