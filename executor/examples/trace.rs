@@ -8,7 +8,7 @@ use executor::kernels::Sampling;
 use executor::model::Model;
 use executor::native::Native;
 use executor::program::Output;
-use executor::trace::{Executed, Published, Subject, Trace};
+use executor::trace::{Executed, Published, Subject, Trace, worst_case};
 
 fn memory_mib(key: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -47,6 +47,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         verify = verify.min(begin.elapsed().as_secs_f64());
     }
     println!("verification {verify:.3} s, {} MiB", memory_mib("VmHWM"));
+    let costs = worst_case(&model, (prompt + output - 1) as u32);
+    if let Some(worst) = costs.iter().max_by_key(|cost| cost.floor_gas()) {
+        println!(
+            "worst dispute {worst:?}: {} to {} gas of calldata",
+            worst.standard_gas(),
+            worst.floor_gas()
+        );
+    }
+    println!("most rounds {:?}", costs.iter().map(|cost| cost.rounds).max());
     let subject = || Subject::new(&model, sampling, tokens[..prompt].to_vec(), published.clone());
     let bytes: u64 = subject().tensors().iter().map(|x| x.bytes()).sum();
     let mut engine: Box<dyn Engine> = Box::new(engine);

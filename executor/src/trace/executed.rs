@@ -30,8 +30,8 @@ pub struct Executed {
 #[derive(Default)]
 struct Fetched {
     /// Levels of the subtrees of the kept height, from the leaves.
-    subtrees: BTreeMap<(u32, u64), Vec<Vec<Hash>>>,
-    chunks: BTreeMap<(u32, u64), Vec<u8>>,
+    subtrees: BTreeMap<At, Vec<Vec<Hash>>>,
+    chunks: BTreeMap<At, Vec<u8>>,
     bytes: usize,
 }
 
@@ -51,13 +51,16 @@ impl Chunks for Trees {
     }
 }
 
+/// Node, and chunk or subtree.
+type At = (u32, u64);
+
 /// Collects what is wanted of some nodes.
 struct Collector {
     height: u32,
     /// For each node the ranges of chunks, and the subtrees.
     wanted: BTreeMap<usize, (Vec<Want>, BTreeSet<u64>)>,
-    leaves: Mutex<BTreeMap<(u32, u64), Vec<(u64, Hash)>>>,
-    chunks: Mutex<BTreeMap<(u32, u64), Vec<u8>>>,
+    leaves: Mutex<BTreeMap<At, Vec<(u64, Hash)>>>,
+    chunks: Mutex<BTreeMap<At, Vec<u8>>>,
 }
 
 impl Chunks for Collector {

@@ -14,6 +14,7 @@ const STEP_WORDS: u64 = 36;
 /// A move's arguments besides the hashes that it carries.
 const MOVE_WORDS: u64 = 8;
 const WORD: u64 = 32;
+const CHUNK_BYTES: u64 = CHUNK as u64;
 
 /// The most that a dispute about an element of a node takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +221,7 @@ fn cost(
     let (lower, lower_bytes) = openings(tree::depth(tensor.chunks()));
     // The root carries the first opening of the tree of nodes; naming a node carries its record.
     let mut rounds = upper.max(1).saturating_add(lower).saturating_add(2);
-    let chunk = (2 * CHUNK as u64).saturating_add(2 * MOVE_WORDS * WORD);
+    let chunk = CHUNK_BYTES.saturating_add(MOVE_WORDS * WORD).saturating_mul(2);
     let mut bytes = upper_bytes.saturating_add(lower_bytes).saturating_add(chunk).saturating_add(fixed);
     let (mut left, mut witness) = (terms, partial.saturating_add(finish));
     let whole = left <= most;
