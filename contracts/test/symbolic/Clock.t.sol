@@ -35,23 +35,24 @@ contract ClockSymbolic {
         assert(uint256(t.time) - t.asked <= spent + 2 * uint256(t.minimum));
     }
 
-    /// @notice Who is late stays late: time and late facts change nothing.
-    function check_replay_late(Times memory t, uint40 fact, uint40 time) public pure {
-        if (!possible(t)) return;
+    /// @notice A proposer who is late stays late, whatever comes later: an answer at `fact`, the clock at `time`.
+    function check_replay_proposerStaysLate(Times memory t, uint40 fact, uint40 time) public pure {
+        if (!possible(t) || t.fact != 0 || fact < t.time || time < fact) return;
         (Turn turn,) = replay(t);
-        if (turn == Turn.ProposerLate) {
-            // A fact cannot come before now.
-            if (t.fact == 0 && fact != 0 && fact < t.time) return;
-            if (time < t.time || time < fact) return;
-            if (t.fact == 0) t.fact = fact;
-            t.time = time;
-            (turn,) = replay(t);
-            assert(turn == Turn.ProposerLate);
-        } else if (turn == Turn.ChallengerLate && time >= t.time) {
-            t.time = time;
-            (turn,) = replay(t);
-            assert(turn == Turn.ChallengerLate);
-        }
+        if (turn != Turn.ProposerLate) return;
+        (t.fact, t.time) = (fact, time);
+        (turn,) = replay(t);
+        assert(turn == Turn.ProposerLate);
+    }
+
+    /// @notice A challenger who is late stays late.
+    function check_replay_challengerStaysLate(Times memory t, uint40 time) public pure {
+        if (!possible(t) || t.fact == 0 || time < t.time) return;
+        (Turn turn,) = replay(t);
+        if (turn != Turn.ChallengerLate) return;
+        t.time = time;
+        (turn,) = replay(t);
+        assert(turn == Turn.ChallengerLate);
     }
 
     /// @notice A side always has its guaranteed minimum.
