@@ -2,9 +2,9 @@
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolInterface, SolValue};
-use bindings::dispute_game::DisputeGame::{self, DisputeGameErrors};
 use bindings::dispute_game::DisputeGame::Config;
-use bindings::local::{BASE_FEE, Chain, LocalError, Receipt};
+use bindings::dispute_game::DisputeGame::{self, DisputeGameErrors};
+use bindings::local::{Chain, LocalError, Receipt};
 use bindings::stand_in_assertions::StandInAssertions::{self, PostedItem};
 use bindings::{bond_vault, dispute_game, recast, stand_in_assertions, step_verifier};
 use bisection::game::clock::{Span, Spans};
@@ -238,7 +238,12 @@ impl Arena {
         Ok((receipt, back))
     }
 
-    fn ask<C: SolCall>(&mut self, name: &'static str, to: Address, call: &C) -> Result<C::Return, ArenaError> {
+    fn ask<C: SolCall>(
+        &mut self,
+        name: &'static str,
+        to: Address,
+        call: &C,
+    ) -> Result<C::Return, ArenaError> {
         self.chain.call(to, call).map_err(|e| fail(name, &e))
     }
 
@@ -363,7 +368,12 @@ impl Arena {
     }
 }
 
-/// What gas costs on this chain, in wei.
-pub fn price(gas: u64) -> U256 {
-    U256::from(gas) * U256::from(BASE_FEE)
+/// An amount in ether, for people.
+pub fn ether(wei: U256) -> String {
+    alloy::primitives::utils::format_ether(wei)
+}
+
+/// What gas costs at a price in gwei, in wei.
+pub fn price(gas: u64, gwei: u64) -> U256 {
+    U256::from(gas) * U256::from(gwei) * U256::from(GWEI)
 }

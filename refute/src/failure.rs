@@ -11,6 +11,7 @@ use executor::generate::GenerateError;
 use executor::import::error::ImportError;
 use executor::tokenizer::TokenizerError;
 use executor::tokenizer::chat::ChatError;
+use executor::trace::TraceError;
 
 /// What was checked is wrong.
 pub(crate) const WRONG: u8 = 1;
@@ -44,6 +45,10 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
         || error.downcast_ref::<CheckError>().is_some_and(|e| match e {
             CheckError::Engine(e) => !ours(e),
             _ => true,
+        })
+        || error.downcast_ref::<TraceError>().is_some_and(|e| match e {
+            TraceError::Engine(e) => !ours(e),
+            _ => false,
         })
         || error.is::<ArtefactError>()
         || error.is::<TokenizerError>()

@@ -8,6 +8,7 @@
 //! | 3 | a failure of Refute or of this machine |
 
 mod backend;
+mod claim;
 mod command;
 mod console;
 mod failure;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use command::{bench, check, embed, generate, import, info, run, verify};
+use command::{bench, check, dispute, embed, generate, import, info, run, trace, verify};
 use console::Console;
 
 /// Exact inference that anybody can check.
@@ -50,6 +51,10 @@ enum Command {
     Generate(generate::Arguments),
     /// Check a result of `generate`: the whole output in one pass
     Verify(verify::Arguments),
+    /// Commit to every number of a result: the trace root
+    Trace(trace::Arguments),
+    /// Play a whole dispute of a result on the real contracts, in memory
+    Dispute(dispute::Arguments),
     /// Run a model on inputs of a file and print its exact outputs
     Run(run::Arguments),
     /// Embed texts
@@ -96,6 +101,8 @@ fn run_command(command: &Command, console: &Console) -> anyhow::Result<ExitCode>
         Command::Model(ModelCommand::Check(arguments)) => check::run(arguments, console),
         Command::Generate(arguments) => generate::run(arguments, console),
         Command::Verify(arguments) => verify::run(arguments, console),
+        Command::Trace(arguments) => trace::run(arguments, console),
+        Command::Dispute(arguments) => dispute::run(arguments, console),
         Command::Run(arguments) => run::run(arguments, console),
         Command::Embed(arguments) => embed::run(arguments, console),
         Command::Bench(arguments) => bench::run(arguments, console),

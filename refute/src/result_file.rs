@@ -5,6 +5,7 @@ use std::path::Path;
 use bisection::Hash;
 use executor::generate::Request;
 use executor::kernels::Sampling;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::bad_input;
@@ -65,25 +66,12 @@ impl From<Sampling> for SamplingRecord {
 impl ResultFile {
     /// Reads a result file.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let shown = path.display();
-        let io = |e: std::io::Error| {
-            bad_input(format!("cannot read {shown}: {e}; make a result with `refute generate -o {shown}`"))
-        };
-        if std::fs::metadata(path).map_err(io)?.len() > BYTES_MAX {
-            return Err(bad_input(format!("{shown} is too large to be a result of `refute generate`")));
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
-        serde_json::from_slice(&bytes).map_err(|e| {
-            bad_input(format!("{shown} is no result file ({e}): make one with `refute generate -o {shown}`"))
-        })
+        read_json(path, "refute generate -o")
     }
 
     /// Writes it.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let text = serde_json::to_string(self)? + "\n";
-        std::fs::write(path, text).map_err(|e| {
-            bad_input(format!("cannot write {}: {e}; name another file with -o", path.display()))
-        })
+        write_json(path, self)
     }
 
     /// What was asked for.
@@ -95,4 +83,25 @@ impl ResultFile {
             max_tokens: self.max_tokens,
         }
     }
+}
+
+/// Reads a file that `command` wrote.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, command: &str) -> anyhow::Result<T> {
+    let shown = path.display();
+    let io = |e: std::io::Error| {
+        bad_input(format!("cannot read {shown}: {e}; make a result with `{command} {shown}`"))
+    };
+    if std::fs::metadata(path).map_err(io)?.len() > BYTES_MAX {
+        return Err(bad_input(format!("{shown} is too large to be a result of `{command}`")));
+    }
+    let bytes = std::fs::read(path).map_err(io)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|e| bad_input(format!("{shown} is no result file ({e}): make one with `{command} {shown}`")))
+}
+
+/// Writes a result file.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string(value)? + "\n";
+    std::fs::write(path, text)
+        .map_err(|e| bad_input(format!("cannot write {}: {e}; name another file with -o", path.display())))
 }

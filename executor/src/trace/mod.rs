@@ -22,6 +22,7 @@
 
 mod constants;
 mod corrupt;
+mod draw;
 mod executed;
 mod held;
 mod item;
@@ -39,6 +40,7 @@ mod witness;
 mod worst;
 
 pub use corrupt::Corrupted;
+pub use draw::{Random, another, random_place};
 pub use executed::Executed;
 pub use held::{HELD_TRACE_MAX, Held};
 pub use item::{Item, pack_tokens, token_bits};

@@ -9,10 +9,12 @@ use serde_json::json;
 
 use super::run::{decimals, output};
 use crate::backend::BackendArguments;
+use crate::claim::VectorFile;
 use crate::console::Console;
 use crate::failure::bad_input;
 use crate::progress::Progress;
 use crate::prompt::read_text;
+use crate::result_file::write_json;
 use crate::session::Session;
 
 #[derive(Args)]
@@ -27,6 +29,9 @@ pub(crate) struct Arguments {
     /// File with one text a line
     #[arg(long)]
     file: Option<PathBuf>,
+    /// Also write the tokens and the exact vector of one text, for `refute trace` and `refute dispute`
+    #[arg(short = 'o', long, value_name = "RESULT.json", requires = "text")]
+    output: Option<PathBuf>,
     #[command(flatten)]
     backend: BackendArguments,
 }
@@ -50,6 +55,10 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Ex
         let tokens = session.tokenizer.encode(line, false)?;
         let Emission::Vector(values) = output(machine.engine.as_mut(), &tokens)? else { continue };
         embeddings.push(decimals(&session, &values));
+        if let Some(path) = &arguments.output {
+            let (model_id, prompt_tokens) = (session.model.id(), tokens);
+            write_json(path, &VectorFile { model_id, prompt_tokens, output_vector: values })?;
+        }
         progress.step();
     }
     drop(progress);

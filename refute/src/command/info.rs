@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 use executor::model::Model;
 use executor::program::Output;
+use executor::trace::{NodeCost, worst_case};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::console::Console;
+use crate::failure::bad_input;
 use crate::progress::Progress;
 
 #[derive(Args)]
@@ -21,6 +23,47 @@ pub(crate) struct Arguments {
     /// Compute the id from the contents instead of reading it
     #[arg(long)]
     verify: bool,
+    /// Positions of the result whose worst dispute is told [default: 2048, or the model's context if that is less]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    positions: Option<u32>,
+}
+
+/// The dearest dispute that a node of the program can cause.
+#[derive(Serialize)]
+struct WorstDispute {
+    positions: u32,
+    rounds_max: u32,
+    rounds_max_op: &'static str,
+    calldata_bytes_max: u64,
+    calldata_op: &'static str,
+    calldata_gas_standard: u64,
+    calldata_gas_floor: u64,
+    witness_bytes_max: u64,
+}
+
+impl WorstDispute {
+    fn of(model: &Model, positions: Option<u32>) -> anyhow::Result<Self> {
+        let context = model.program().interface.context;
+        let positions = positions.unwrap_or(context.min(2048));
+        if positions > context {
+            return Err(bad_input(format!(
+                "{positions} positions are more than the model's context of {context}: name fewer"
+            )));
+        }
+        let costs = worst_case(model, positions);
+        let rounds = costs.iter().max_by_key(|cost| cost.rounds);
+        let dearest = costs.iter().max_by_key(|cost| cost.calldata_bytes);
+        Ok(Self {
+            positions,
+            rounds_max: rounds.map_or(0, |cost| cost.rounds),
+            rounds_max_op: rounds.map_or("", |cost| cost.op),
+            calldata_bytes_max: dearest.map_or(0, |cost| cost.calldata_bytes),
+            calldata_op: dearest.map_or("", |cost| cost.op),
+            calldata_gas_standard: dearest.map_or(0, NodeCost::standard_gas),
+            calldata_gas_floor: dearest.map_or(0, NodeCost::floor_gas),
+            witness_bytes_max: costs.iter().map(|cost| cost.witness_bytes).max().unwrap_or(0),
+        })
+    }
 }
 
 /// The nodes of one operation.
@@ -49,7 +92,9 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Ex
         Output::Tokens { .. } => ("tokens", None),
         Output::Vector { fraction, .. } => ("vector", Some(fraction)),
     };
+    let worst = WorstDispute::of(&model, arguments.positions)?;
     let document = json!({
+        "worst_dispute": worst,
         "model_id": model.id(),
         "id_verified": arguments.verify,
         "provenance": model.provenance(),
@@ -66,11 +111,17 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Ex
         "operations": ops,
         "steps": model.steps(),
     });
-    console.show(&document, &text(&model, &ops, kind, arguments.verify))?;
+    console.show(&document, &text(&model, &ops, kind, &worst, arguments.verify))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(model: &Model, ops: &BTreeMap<&str, OpSummary>, kind: &str, verified: bool) -> String {
+fn text(
+    model: &Model,
+    ops: &BTreeMap<&str, OpSummary>,
+    kind: &str,
+    worst: &WorstDispute,
+    verified: bool,
+) -> String {
     let (program, from) = (model.program(), model.provenance());
     let face = &program.interface;
     let (low, high) = formats(model);
@@ -88,6 +139,17 @@ fn text(model: &Model, ops: &BTreeMap<&str, OpSummary>, kind: &str, verified: bo
         ("imported from", format!("{} {}", from.format, from.digest)),
         ("imported by", from.importer.clone()),
         ("steps", format!("{} with {low} to {high} fractional bits", model.steps().len())),
+        (
+            "worst dispute",
+            format!(
+                "{} rounds ({}), {:.1} KiB of calldata ({}), at {} positions",
+                worst.rounds_max,
+                worst.rounds_max_op,
+                worst.calldata_bytes_max as f64 / 1024.0,
+                worst.calldata_op,
+                worst.positions
+            ),
+        ),
         ("constants", program.constants.len().to_string()),
         (
             "nodes",

@@ -2,10 +2,12 @@
 
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod dispute;
 pub(crate) mod embed;
 pub(crate) mod generate;
 pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod run;
 mod source;
+pub(crate) mod trace;
 pub(crate) mod verify;
