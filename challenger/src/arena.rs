@@ -212,7 +212,27 @@ impl Arena {
         let args = (config.clone(), assertions, vault, verifier).abi_encode_params();
         let game = deploy(&dispute_game::DisputeGame::BYTECODE, args)?;
         debug_assert_eq!(game, expected, "the ninth contract of this account");
-        Ok(Self { chain, game, verifier, vault, assertions, config })
+        let mut this = Self { chain, game, verifier, vault, assertions, config };
+        this.settle_in()?;
+        Ok(this)
+    }
+
+    /// Gives everybody a balance, and burns something: gas is told as it is in the middle of a system's life, where a
+    /// payment changes a balance and does not make the first one.
+    fn settle_in(&mut self) -> Result<(), ArenaError> {
+        let dust = U256::from(1);
+        for party in [Party::Proposer, Party::Challenger, Party::Bystander] {
+            let deposit = bond_vault::BondVault::depositCall { to: party.address() };
+            self.send("deposit", party, self.vault, &deposit, U256::from(2) * dust)?;
+            self.send(
+                "burn",
+                party,
+                self.vault,
+                &bond_vault::BondVault::burnCall { amount: dust },
+                U256::ZERO,
+            )?;
+        }
+        Ok(())
     }
 
     fn spans(&self) -> Spans {
@@ -271,7 +291,7 @@ impl Arena {
             output: output.into(),
         };
         let stake = self.ask("leastStake", self.game, &DisputeGame::leastStakeCall {})?;
-        let defender = Party::Proposer.address();
+        let defender = Address::repeat_byte(0xde);
         let post = StandInAssertions::postCall { parent: B256::ZERO, defender, items: vec![item] };
         Ok(self.send("post", Party::Proposer, self.assertions, &post, stake)?.1)
     }
@@ -297,7 +317,7 @@ impl Arena {
             moves.push(made);
         };
         record(Party::Challenger, "challenge", "item 0".into(), &receipt, 0);
-        let table = Table { assertion, item: 0, game: id };
+        let table = Table { assertion, item: 0, game: id, credit: B256::ZERO };
         let mut facts = Facts::default();
         loop {
             self.chain.advance(12);

@@ -20,6 +20,9 @@ pub struct Table {
     pub item: u32,
     /// The game.
     pub game: B256,
+    /// The game that repays an answer's gas: this one for a defender key; none for the proposer, who gets what is left
+    /// of a lost bond anyhow, and for everybody else, who is not repaid. Naming none is cheaper.
+    pub credit: B256,
 }
 
 /// An item's header.
@@ -142,26 +145,26 @@ pub fn encode<M: Machine>(
     asked: Option<(Subtree, u64)>,
     machine: &mut M,
 ) -> Result<Bytes, M::Error> {
-    let Table { assertion, item: index, game } = table;
+    let Table { assertion, item: index, game, credit } = table;
     let data = match action {
         Action::PostRoot { root, children } => {
             // A tree of one leaf is its own opening.
             let children = if children.is_empty() { vec![root] } else { children };
             let (header, model) = (item(&machine.item()), model(&machine.model()));
             let (root, children) = (word(root), words(&children));
-            Contract::postRootCall { assertion, item: index, root, header, model, children, game }
+            Contract::postRootCall { assertion, item: index, root, header, model, children, game: credit }
                 .abi_encode()
         }
         Action::Open { hash, children } => {
             let levels =
                 asked.map_or(0, |(at, leaves)| tree::opening_levels(tree::depth(leaves)).min(at.height));
             let (hash, children) = (word(hash), words(&children));
-            Contract::openCall { assertion, hash, levels: levels as u8, children, game }.abi_encode()
+            Contract::openCall { assertion, hash, levels: levels as u8, children, game: credit }.abi_encode()
         }
         Action::OpenChunk { hash, bytes } => {
             let chunk = asked.map_or(0, |(at, _)| at.index);
             let index = alloy::primitives::aliases::U48::from(chunk);
-            Contract::openChunkCall { assertion, hash: word(hash), index, data: bytes.into(), game }
+            Contract::openChunkCall { assertion, hash: word(hash), index, data: bytes.into(), game: credit }
                 .abi_encode()
         }
         Action::Prove { place: at } => {
