@@ -328,14 +328,13 @@ impl Arena {
             let game = view::game(&stored, |node| challenger.tensor(node).ok())
                 .ok_or_else(|| ArenaError::Stuck(u8::from(stored.cursor.phase)))?;
             let (now, spans) = (self.chain.now(), self.spans());
-            let mut planned = player::plan(table, &game, &facts, &spans, Side::Challenger, challenger, now)?
+            let mut planned = player::plan(table, &game, &facts, &spans, Side::Challenger, challenger, now)
+                .or_else(leave)?
                 .map(|p| (Party::Challenger, p));
             if planned.is_none() {
-                // A liar cannot answer everything: what it cannot, it leaves.
-                planned = match player::plan(table, &game, &facts, &spans, Side::Proposer, proposer, now) {
-                    Ok(p) => p.map(|p| (Party::Proposer, p)),
-                    Err(_) => None,
-                };
+                planned = player::plan(table, &game, &facts, &spans, Side::Proposer, proposer, now)
+                    .or_else(leave)?
+                    .map(|p| (Party::Proposer, p));
             }
             let sent = planned.map(|(by, p)| self.play(by, &p).map(|receipt| (by, p, receipt)));
             match sent {
@@ -385,6 +384,14 @@ impl Arena {
         let c = &self.config;
         let longest = c.window.max(c.proposerBudget).max(c.traceMinimum).max(c.moveMinimum);
         self.chain.advance(u64::from(longest).saturating_add(1));
+    }
+}
+
+/// A liar has no answer to everything: what it has none to, it leaves.
+fn leave(error: TraceError) -> Result<Option<Planned>, TraceError> {
+    match error {
+        TraceError::NoAnswer | TraceError::Step { .. } => Ok(None),
+        other => Err(other),
     }
 }
 

@@ -32,7 +32,8 @@ const TEXT: &str = "A lighthouse keeper climbed the spiral stair each evening, t
 /// An item of at least 64 prompt and 64 output tokens, sampled; of an encoder, 64 tokens and their vector.
 fn subject(model: &Model) -> Subject {
     let tokenizer =
-        Tokenizer::of_model(model.tokenizer_json().unwrap(), model.add_bos(), model.special_tokens()).unwrap();
+        Tokenizer::of_model(model.tokenizer_json().unwrap(), model.add_bos(), model.special_tokens())
+            .unwrap();
     let mut prompt = tokenizer.encode(TEXT, false).unwrap();
     assert!(prompt.len() >= 64, "{} tokens", prompt.len());
     prompt.truncate(64);
