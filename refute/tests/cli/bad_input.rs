@@ -152,3 +152,27 @@ fn inputs_of_run_and_check() {
     std::fs::remove_file(folder.path().join("model/source.json")).unwrap();
     refused(&folder, &["model", "check", "model", "--text", "text"], &["--source"]);
 }
+
+#[test]
+fn disputes_about_nothing() {
+    let folder = imported("llama.gguf");
+    let generate =
+        ["generate", "--model", "model", "--tokens", "5,6", "--max-tokens", "6", "-o", "result.json"];
+    refute(folder.path(), &generate).ended(0);
+    let dispute = |flags: &[&str], words: &[&str]| {
+        refused(&folder, &[&["dispute", "result.json", "--model", "model"], flags].concat(), words);
+    };
+    dispute(&[], &["the result is right", "--corrupt"]);
+    dispute(&["--corrupt", "1,2"], &["POSITION,NODE,ELEMENT"]);
+    dispute(&["--corrupt", "1,99999,0"], &["node 99999 does not exist"]);
+    dispute(&["--corrupt", "99,1,0"], &["node 1 has positions 0 to"]);
+    dispute(&["--corrupt", "0,0,999999"], &["elements at the last"]);
+    let text = std::fs::read_to_string(folder.path().join("result.json")).unwrap();
+    let mut result: serde_json::Value = serde_json::from_str(&text).unwrap();
+    result["prompt_tokens"][0] = json!(4_000_000_000_u32);
+    file(&folder, "outside.json", result.to_string());
+    refused(&folder, &["trace", "outside.json", "--model", "model"], &["outside of the vocabulary"]);
+    file(&folder, "none.json", "{}");
+    refused(&folder, &["trace", "none.json", "--model", "model"], &["is no result file"]);
+    refused(&folder, &["model", "info", "model", "--positions", "4000000000"], &["context", "fewer"]);
+}

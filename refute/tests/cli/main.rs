@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod commands;
+mod disputes;
 mod refute;
 #[path = "../../../executor/tests/support/mod.rs"]
 mod support;
