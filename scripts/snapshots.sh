@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# What others build on: ABI, storage layouts, gas of every move. `snapshots.sh` writes contracts/abi and
-# contracts/snapshots anew; `snapshots.sh check` fails if ABI or layouts are stale, `forge test` if the
+# What others build on: ABI and creation code, storage layouts, gas of every move. `snapshots.sh` writes contracts/abi and
+# contracts/snapshots anew; `snapshots.sh check` fails if ABI, code or layouts are stale, `forge test` if the
 # gas is.
 . "$(dirname "$0")/lib.sh"
 
-CONTRACTS=(BondVault DisputeGame StandInAssertions StepVerifier)
+CONTRACTS=(BondVault DisputeGame StandInAssertions StepVerifier
+    TablesProver NormsProver ProductsProver AttentionProver SamplingProver)
 
 # Ids of the compiler's syntax tree change with every line: they are left out.
 write() {
@@ -27,7 +28,10 @@ structs = {
     for key, of in (artefact["storageLayout"]["types"] or {}).items()
     if "members" in of
 }
-for path, value in (("abi/%s.json", artefact["abi"]), ("snapshots/%s.storage.json", {"storage": layout, "structs": structs})):
+code = artefact["bytecode"]["object"]
+assert "__$" not in code, name + " needs a library to be linked: make its functions internal"
+contract = {"abi": artefact["abi"], "bytecode": {"object": code}}
+for path, value in (("abi/%s.json", contract), ("snapshots/%s.storage.json", {"storage": layout, "structs": structs})):
     with open(folder + "/" + path % name, "w") as out:
         json.dump(value, out, indent=1, sort_keys=True)
         out.write("\n")

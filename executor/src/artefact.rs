@@ -201,7 +201,8 @@ pub(crate) fn write(contents: &Contents<'_>, to: &mut dyn Write) -> io::Result<H
             tree::tensor_root(&Constant { info: c.info, data }.row_major())
         })
         .collect();
-    let id = crate::model::model_id(contents.program, &roots);
+    let infos = crate::program::validate(contents.program).map_err(io::Error::other)?;
+    let id = crate::model::model_id(contents.program, &infos, &roots);
     let program = contents.program.encode();
     let mut sections: Vec<&[u8]> = vec![&program, contents.tokenizer];
     sections.extend(contents.chat_template.map(str::as_bytes));

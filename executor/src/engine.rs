@@ -37,6 +37,40 @@ pub trait Tap: Send {
     fn row(&mut self, sequence: SequenceId, node: NodeId, position: u32, values: &[i64]);
 }
 
+/// A row as a back end holds it, whatever its elements are stored as.
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    /// Mantissas.
+    I16(&'a [i16]),
+    /// Fixed, exponents, indices.
+    I32(&'a [i32]),
+    /// Sums, or anything.
+    I64(&'a [i64]),
+}
+
+/// Receives the rows of one sequence from several threads at once: a tap for whole traces.
+pub trait Recorder: Sync {
+    /// Are the node's values wanted.
+    fn wants(&self, node: NodeId) -> bool;
+    /// One row. A thread's rows of a node mostly follow each other; threads have numbers from 0.
+    fn row(&self, thread: usize, node: NodeId, position: u32, values: Values<'_>);
+    /// The thread gives no more rows for now.
+    fn flush(&self, thread: usize);
+}
+
+/// A tap that hands everything on to a recorder.
+struct Recording<'a>(&'a dyn Recorder);
+
+impl Tap for Recording<'_> {
+    fn wants(&self, node: NodeId) -> bool {
+        self.0.wants(node)
+    }
+
+    fn row(&mut self, _: SequenceId, node: NodeId, position: u32, values: &[i64]) {
+        self.0.row(0, node, position, Values::I64(values));
+    }
+}
+
 /// Why a step was not run. The sequences are as they were before.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -89,6 +123,16 @@ pub trait Engine: Send {
         feeds: &[Feed<'_>],
         tap: Option<&mut dyn Tap>,
     ) -> Result<Vec<Vec<Emission>>, EngineError>;
+    /// Feeds one sequence and shows its rows.
+    fn record(&mut self, feed: &Feed<'_>, recorder: &dyn Recorder) -> Result<Vec<Emission>, EngineError> {
+        let emissions = self.step(std::slice::from_ref(feed), Some(&mut Recording(recorder)))?;
+        recorder.flush(0);
+        Ok(emissions.concat())
+    }
+    /// Threads that may give rows to a recorder.
+    fn threads(&self) -> usize {
+        1
+    }
     /// The program that it runs.
     fn program(&self) -> &Program;
 }

@@ -13,4 +13,5 @@ pub mod numerics;
 pub mod program;
 pub mod reference;
 pub mod tokenizer;
+pub mod trace;
 pub mod values;

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bisection::{Hash, keccak256, tagged, tree};
+use bisection::{Hash, keccak256, tree};
 use memmap2::{Mmap, MmapMut};
 
 use crate::artefact::{self, ArtefactError, Header};
 use crate::kernels::{Constant, ConstantData};
 use crate::program::{ConstantId, NodeInfo, Program, validate};
+use crate::trace::ModelHeader;
 
 pub use crate::artefact::{Provenance, StepLabel};
 
@@ -136,7 +137,7 @@ impl Model {
                 Ok(tree::tensor_root(&constant.row_major()))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let computed = model_id(&self.0.program, &roots);
+        let computed = model_id(&self.0.program, &self.0.infos, &roots);
         if computed != self.id() {
             return Err(ArtefactError::Id { claimed: self.id(), computed });
         }
@@ -150,24 +151,7 @@ impl std::fmt::Debug for Model {
     }
 }
 
-/// The id of a model: keccak over the tree of its nodes, the tree of its constants, and its interface.
-pub fn model_id(program: &Program, tensor_roots: &[Hash]) -> Hash {
-    let nodes = (0u64..).zip(&program.nodes).map(|(i, node)| {
-        let mut bytes = i.to_be_bytes().to_vec();
-        node.encode(&mut bytes);
-        tagged(b"rf.inode", &[&bytes])
-    });
-    let constants = (0u64..).zip(program.constants.iter().zip(tensor_roots)).map(|(i, (info, root))| {
-        let mut bytes = i.to_be_bytes().to_vec();
-        info.encode(&mut bytes);
-        tagged(b"rf.const", &[&bytes, &root.0])
-    });
-    let (nodes, constants) = (tree::root(nodes.collect()), tree::root(constants.collect()));
-    let mut interface = Vec::new();
-    program.interface.encode(&mut interface);
-    let counts = [(program.nodes.len() as u32).to_be_bytes(), (program.constants.len() as u32).to_be_bytes()];
-    tagged(
-        b"rf.model",
-        &[counts.as_flattened(), &nodes.0, &constants.0, &tagged(b"rf.iface", &[&interface]).0],
-    )
+/// The id of a model: see [`ModelHeader`].
+pub fn model_id(program: &Program, infos: &[NodeInfo], tensor_roots: &[Hash]) -> Hash {
+    ModelHeader::new(program, infos, tensor_roots).id()
 }

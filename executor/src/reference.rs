@@ -9,6 +9,7 @@ use crate::kernels::{Operands, Sampling, apply};
 use crate::model::Model;
 use crate::numerics::{Exact, OutOfDomain};
 use crate::program::{Node, NodeId, Output, Program, Width};
+use crate::trace::Lie;
 
 /// Rows of a node by position.
 type Rows = BTreeMap<u32, Vec<i64>>;
@@ -27,6 +28,8 @@ pub struct Reference {
     kept: Vec<bool>,
     sequences: BTreeMap<usize, Sequence>,
     opened: usize,
+    /// An element that it gets wrong, for traces that are wrong on purpose.
+    fault: Option<Lie>,
 }
 
 impl Reference {
@@ -40,7 +43,12 @@ impl Reference {
                 }
             }
         }
-        Self { model, kept, sequences: BTreeMap::new(), opened: 0 }
+        Self { model, kept, sequences: BTreeMap::new(), opened: 0, fault: None }
+    }
+
+    /// Makes it get one element wrong, in every sequence.
+    pub fn corrupt(&mut self, fault: Lie) {
+        self.fault = Some(fault);
     }
 
     fn feed(
@@ -64,7 +72,13 @@ impl Reference {
                     if !has_value(node.range, t, feed.outputs_from, end - 1, &sequence.sampling) {
                         continue;
                     }
-                    let row = evaluate(&model, sequence, node, t)?;
+                    let mut row = evaluate(&model, sequence, node, t)?;
+                    let wrong = self.fault.filter(|f| f.node == i.0 && f.position == u64::from(t));
+                    if let Some(fault) = wrong
+                        && let Some(element) = row.get_mut(fault.element as usize)
+                    {
+                        *element = fault.value;
+                    }
                     if let Some(tap) = tap.as_deref_mut().filter(|tap| tap.wants(i)) {
                         tap.row(feed.sequence, i, t, &row);
                     }

@@ -340,7 +340,7 @@ impl Net {
             }
             "blocksum" | "draw" | "pick" => {
                 let (_, w, _) = self.chain();
-                let block = self.pick(&[1, 2, 256, 4096]);
+                let block = self.pick(&[1, 2, 256, 1024]);
                 let sums = self.push(Op::BlockSum { block }, &[w], &[]);
                 if stem == "blocksum" {
                     return;
@@ -372,7 +372,7 @@ impl Net {
         self.row(1);
         if sampled {
             let (_, w, _) = self.chain();
-            let block = self.vocabulary.div_ceil(2);
+            let block = self.vocabulary.div_ceil(2).min(1024);
             let sums = self.push(Op::BlockSum { block }, &[w], &[]);
             let sums = self.push(Op::CumSum {}, &[sums], &[]);
             self.push(Op::Draw {}, &[sums], &[]);
@@ -405,9 +405,9 @@ impl Net {
             let greedy = self.push_at(Range::Outputs, Op::Argmax {}, &[logits], &[]);
             let one = self.row(1);
             let at = self.push(Op::Argmax {}, &[one], &[]);
-            let sums = self.push(Op::BlockSum { block: 4096 }, &[w], &[]);
+            let sums = self.push(Op::BlockSum { block: 1024 }, &[w], &[]);
             let draw = self.push(Op::Draw {}, &[sums], &[]);
-            let sampled = self.push(Op::Pick { block: 4096 }, &[w, sums, at, draw], &[]);
+            let sampled = self.push(Op::Pick { block: 1024 }, &[w, sums, at, draw], &[]);
             Output::Tokens { greedy, sampled }
         } else {
             let x = self.row(1);

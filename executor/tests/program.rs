@@ -9,7 +9,7 @@ use std::path::Path;
 use executor::model::Model;
 use executor::program::op::{Index, Op, Range, Span, Target};
 use executor::program::{
-    ConstantId, ConstantInfo, ElementType, Interface, Node, NodeId, Output, Program, validate,
+    ConstantId, ConstantInfo, ElementType, Interface, Layout, Node, NodeId, Output, Program, validate,
 };
 use proptest::prelude::*;
 use support::random::Random;
@@ -214,6 +214,33 @@ fn a_norm_reads_only_reciprocal_roots() {
     });
     let said = validate(&p).unwrap_err().to_string();
     assert!(said.contains("must be reciprocal roots"), "{said}");
+}
+
+#[test]
+fn what_a_step_relies_on_is_demanded() {
+    let said = refusal(|p| p.nodes[8].inputs[0] = NodeId(6));
+    assert!(said.contains("must be cumulative sums"), "{said}");
+    for block in [0, 1025] {
+        let said = refusal(|p| p.nodes[10].op = Op::BlockSum { block });
+        assert!(said.contains("1 to 1,024"), "{said}");
+    }
+}
+
+/// A record is the node's encoding, its shape and those of its inputs; what is read along time lies in columns.
+#[test]
+fn records_say_how_a_node_lies() {
+    let program = sound(1);
+    let infos = validate(&program).unwrap();
+    let columns: Vec<usize> = (0..infos.len()).filter(|i| infos[*i].layout == Layout::Columns).collect();
+    assert_eq!(columns, [1]);
+    let shape = infos[1].shape().encode();
+    assert_eq!(shape, [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    let record = program.nodes[2].record(2, &infos);
+    let mut want = Vec::new();
+    program.nodes[2].encode(&mut want);
+    want.extend(infos[2].shape().encode());
+    want.extend(shape);
+    assert_eq!(record, want);
 }
 
 /// What fuzzing starts from is deep enough: whole programs of every operation, and whole artefacts.

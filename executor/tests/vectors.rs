@@ -4,14 +4,15 @@
 mod vectors {
     pub(crate) mod cases;
     pub(crate) mod format;
+    pub(crate) mod steps;
 }
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use executor::program::op::Op;
-use vectors::cases;
 use vectors::format::{parse, render};
+use vectors::{cases, steps};
 
 /// Set it to write the files instead of comparing them.
 const WRITE: &str = "REFUTE_WRITE_VECTORS";
@@ -72,6 +73,20 @@ fn every_vector_reproduces() {
         assert!(vectors.len() >= 3, "{stem} has too few vectors");
         for (vector, expected) in vectors {
             assert_eq!(vector.run(), expected, "{stem}: {}", vector.name);
+        }
+    }
+}
+
+/// A dispute checks single elements: each must be what the kernel gives for the whole row.
+#[test]
+fn every_element_is_its_step() {
+    if std::env::var_os(WRITE).is_some() {
+        return;
+    }
+    for stem in Op::STEMS {
+        let text = std::fs::read_to_string(folder().join(format!("{stem}.json"))).unwrap();
+        for (vector, expected) in parse(stem, &text) {
+            steps::check(stem, &vector, &expected);
         }
     }
 }

@@ -30,7 +30,13 @@ abstract contract Answers is Closing {
     event ChunkOpened(bytes32 indexed assertion, bytes32 indexed hash, uint48 index, bytes data);
     /// @notice The partial results of a place.
     event ListPosted(
-        bytes32 indexed assertion, uint32 indexed item, Place place, bytes32 digest, bytes entries
+        bytes32 indexed assertion,
+        uint32 indexed item,
+        Place place,
+        uint32 segment,
+        uint32 end,
+        bytes32 digest,
+        bytes entries
     );
     /// @notice A place's value follows from what the trace commits to.
     event Proven(bytes32 indexed assertion, uint32 indexed item, Place place);
@@ -165,7 +171,7 @@ abstract contract Answers is Closing {
         list.posted = true;
         list.digest = digest;
         state.facts[key] = block.timestamp;
-        emit ListPosted(assertion, game.item, place, digest, entries);
+        emit ListPosted(assertion, game.item, place, list.segment, list.end, digest, entries);
         _credit(id, key, gasBefore, _stepBytes(data) + entries.length);
     }
 

@@ -17,12 +17,12 @@ fn whole(sums: &[i64]) -> Exact<i64> {
     sums.last().copied().ok_or(OutOfDomain("crossing"))
 }
 
-fn top_k(k: u32, entries: i64) -> i64 {
+pub(crate) fn top_k(k: u32, entries: i64) -> i64 {
     if k == 0 { entries } else { entries.min(k.into()) }
 }
 
 /// ceil(mass * p / 2^16), split so that it fits.
-fn top_p(p: u32, mass: i64) -> Exact<i64> {
+pub(crate) fn top_p(p: u32, mass: i64) -> Exact<i64> {
     let low = product(mass & 65_535, p.into())?;
     sum(product(mass >> 16, p.into())?, sum(low, 65_535)? >> 16)
 }

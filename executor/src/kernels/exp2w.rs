@@ -4,12 +4,21 @@ use super::constant::Constant;
 use super::operands::Operands;
 use crate::numerics::{Exact, OutOfDomain, difference};
 
-/// 2^-d as a weight of 31 bits, d in units of 2^-20.
-pub(super) fn weight(table: &Constant<'_>, d: i64) -> Exact<i64> {
+/// The column of the table for a distance.
+pub(crate) fn power_column(d: i64) -> i64 {
+    (d >> 8) & 4095
+}
+
+/// 2^-d as a weight of 31 bits, d in units of 2^-20, given its entry of the table.
+pub(crate) fn power(entry: i64, d: i64) -> Exact<i64> {
     if d < 0 {
         return Err(OutOfDomain("exp2w"));
     }
-    Ok(table.at(0, (d >> 8) & 4095)? >> (d >> 20).min(31))
+    Ok(entry >> (d >> 20).min(31))
+}
+
+pub(super) fn weight(table: &Constant<'_>, d: i64) -> Exact<i64> {
+    power(table.at(0, power_column(d))?, d)
 }
 
 pub(super) fn exp2w(x: &Operands<'_>) -> Exact<Vec<i64>> {

@@ -20,10 +20,7 @@ pub(super) fn mix(x: &Operands<'_>, heads: u32, kv_heads: u32, shift: i32) -> Ex
         for j in 0..width {
             let mut acc = 0_i64;
             for ((w, v), e) in weights.iter().zip(values).zip(exponents) {
-                let aligned = *w >> difference(top, at(e, g)?)?.clamp(0, 31);
-                let term =
-                    aligned.checked_mul(at(head(v, g, kv_heads as usize)?, j)?).ok_or(OutOfDomain("mix"))?;
-                acc = acc.checked_add(term).ok_or(OutOfDomain("mix"))?;
+                acc = accumulate(acc, (*w, at(head(v, g, kv_heads as usize)?, j)?), at(e, g)?, top)?;
             }
             out.push(sat32(round_shift(mean(acc, total)?, s)?).into());
         }
@@ -31,8 +28,14 @@ pub(super) fn mix(x: &Operands<'_>, heads: u32, kv_heads: u32, shift: i32) -> Ex
     Ok(out)
 }
 
+/// acc plus a weight aligned to its value's exponent times the value.
+pub(crate) fn accumulate(acc: i64, (w, v): (i64, i64), e: i64, top: i64) -> Exact<i64> {
+    let aligned = w >> difference(top, e)?.clamp(0, 31);
+    aligned.checked_mul(v).and_then(|term| acc.checked_add(term)).ok_or(OutOfDomain("mix"))
+}
+
 /// acc / total with 46 fractional bits.
-fn mean(acc: i64, total: i64) -> Exact<i64> {
+pub(crate) fn mean(acc: i64, total: i64) -> Exact<i64> {
     let length = bit_length(total.unsigned_abs());
     if total < 1 << 30 || length > 48 {
         return Err(OutOfDomain("mix"));

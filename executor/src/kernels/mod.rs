@@ -49,9 +49,17 @@ mod weigh;
 mod wsum;
 
 pub use constant::{Constant, ConstantData, panel_bytes, panel_offset};
+pub(crate) use crossing::{top_k, top_p};
 pub(crate) use distance::inverse_temperature;
 pub(crate) use draw::draw_below;
+pub(crate) use exp2w::{power, power_column};
+pub(crate) use lut::{interpolate, table_cell};
+pub(crate) use mix::{accumulate, mean};
+pub(crate) use operands::shift as as_shift;
 pub use operands::{Operands, Sampling, TEMPERATURE_MAX, TEMPERATURE_MIN};
+pub(crate) use rnorm::reciprocal_root;
+pub(crate) use rope::turn;
+pub(crate) use weigh::limit as distance_limit;
 
 use crate::numerics::Exact;
 use crate::program::op::Op;

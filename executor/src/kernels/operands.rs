@@ -94,7 +94,7 @@ impl<'a> Operands<'a> {
 }
 
 /// A shift or attribute computed from exponents, as `round_shift` takes it.
-pub(super) fn shift(x: i64) -> Exact<i32> {
+pub(crate) fn shift(x: i64) -> Exact<i32> {
     i32::try_from(x).map_err(|_| OutOfDomain("shift"))
 }
 

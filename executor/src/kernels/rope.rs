@@ -7,7 +7,7 @@ use super::operands::{Operands, at, coordinate};
 use crate::numerics::{Exact, OutOfDomain, difference, product, round_shift, sat32, sum};
 
 /// (a + bi)(c + di), each part rounded by 29 bits.
-fn turn((a, b): (i64, i64), (c, d): (i64, i64)) -> Exact<(i64, i64)> {
+pub(crate) fn turn((a, b): (i64, i64), (c, d): (i64, i64)) -> Exact<(i64, i64)> {
     let real = round_shift(difference(product(a, c)?, product(b, d)?)?, 29)?;
     let imaginary = round_shift(sum(product(a, d)?, product(b, c)?)?, 29)?;
     Ok((real, imaginary))

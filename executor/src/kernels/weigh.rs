@@ -5,7 +5,7 @@ use super::operands::Operands;
 use crate::numerics::Exact;
 
 /// The largest distance of a lower bin.
-pub(super) fn limit(upper: i64, lower: i64) -> i64 {
+pub(crate) fn limit(upper: i64, lower: i64) -> i64 {
     ((upper & 2047) << 14) | ((lower & 2047) << 3) | 7
 }
 

@@ -1,12 +1,11 @@
 //! What the positions of a block give: tokens chosen from logits, or vectors.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use super::loaded::Loaded;
-use super::run::{LOST, Part, Row, Task, lock};
+use super::run::{LOST, Part, Row, Task};
 use super::{rows, sample};
-use crate::engine::{Emission, EngineError, Tap};
+use crate::engine::{Emission, EngineError, Recorder, Values};
 use crate::kernels::{Operands, Sampling, apply};
 use crate::program::Output;
 use crate::program::op::{Op, Range};
@@ -22,11 +21,14 @@ impl Task<'_, '_, '_> {
         };
         let logits = self.read::<i32>(self.block.plan.logits.ok_or(LOST)?, i, part);
         let sampling = self.block.sequences[&at.sequence.0].sampling;
-        if let Some(tap) = self.tap {
-            return self.sample_by_nodes(logits, &sampling, &at, tap);
+        if self.tap.is_some() || self.records_sampling(&sampling) {
+            return self.sample_by_nodes(logits, &sampling, &at);
         }
         if sampling.is_greedy() {
-            return Ok(Emission::Token(rows::argmax(self.block.isa, logits) as u32));
+            let token = rows::argmax(self.block.isa, logits);
+            let node = crate::engine::output_node(program.interface.output, &sampling);
+            self.show(node, (at.sequence, at.position), Values::I32(&[token as i32]));
+            return Ok(Emission::Token(token as u32));
         }
         let find = |f: &dyn Fn(&Op) -> bool| {
             self.block.plan.chain.iter().find(|n| f(&program.nodes[n.index()].op)).copied()
@@ -42,13 +44,18 @@ impl Task<'_, '_, '_> {
         sample::sample(self.block.isa, logits, shift, exp, &sampling, at.position, own).map(Emission::Token)
     }
 
+    /// Does a recorder want a node between logits and a sampled token.
+    fn records_sampling(&self, sampling: &Sampling) -> bool {
+        let wanted = |r: &dyn Recorder| self.block.plan.chain.iter().any(|node| r.wants(*node));
+        !sampling.is_greedy() && self.recorder.is_some_and(wanted)
+    }
+
     /// Sampling node by node with the reference kernels, for who wants to see the nodes.
     fn sample_by_nodes(
         &self,
         logits: &[i32],
         sampling: &Sampling,
         at: &Row,
-        tap: &Mutex<&mut (dyn Tap + '_)>,
     ) -> Result<Emission, EngineError> {
         let model = &self.block.constants.model;
         let program = model.program();
@@ -70,10 +77,7 @@ impl Task<'_, '_, '_> {
                 sampling,
             };
             let row = apply(&n.op, &operands)?;
-            let mut tap = lock(tap);
-            if tap.wants(*node) {
-                tap.row(at.sequence, *node, at.position, &row);
-            }
+            self.show(*node, (at.sequence, at.position), Values::I64(&row));
             values.insert(*node, row);
         }
         let node = crate::engine::output_node(program.interface.output, sampling);

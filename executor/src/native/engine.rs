@@ -9,7 +9,7 @@ use super::loaded::{Angles, Constants};
 use super::plan::{Kind, Plan, Shape};
 use super::run::{Block, Row, Scratch};
 use super::{PackedBuffer, Team, self_test};
-use crate::engine::{Emission, Engine, EngineError, Feed, SequenceId, Tap, check_feed};
+use crate::engine::{Emission, Engine, EngineError, Feed, Recorder, SequenceId, Tap, check_feed};
 use crate::kernels::Sampling;
 use crate::model::Model;
 use crate::program::Program;
@@ -131,8 +131,9 @@ impl Native {
         &mut self,
         rows: &[Row],
         tap: &mut Option<&mut dyn Tap>,
+        recorder: Option<&dyn Recorder>,
     ) -> Result<Vec<(SequenceId, Emission)>, EngineError> {
-        let which = usize::from(tap.is_some());
+        let which = usize::from(tap.is_some() || recorder.is_some());
         self.make_room(which, rows.len());
         let block = Block {
             plan: &self.plans[which],
@@ -142,32 +143,15 @@ impl Native {
             sequences: &self.sequences,
             rows,
         };
-        block.run(&self.team, &mut self.buffers, &self.scratch, tap)
-    }
-}
-
-impl Engine for Native {
-    fn open(&mut self, sampling: Sampling) -> Result<SequenceId, EngineError> {
-        if !sampling.is_valid() {
-            return Err(EngineError::Sampling);
-        }
-        let heads = |a: &super::pattern::Attention| {
-            (0..a.kv_heads).map(|_| HeadCache::new(a.head_dim, a.narrow)).collect()
-        };
-        let caches = self.plans[0].attentions.iter().map(heads).collect();
-        self.sequences.insert(self.opened, Sequence { sampling, length: 0, room: 0, caches });
-        self.opened += 1;
-        Ok(SequenceId(self.opened - 1))
+        block.run(&self.team, &mut self.buffers, &self.scratch, tap, recorder)
     }
 
-    fn close(&mut self, sequence: SequenceId) {
-        self.sequences.remove(&sequence.0);
-    }
-
-    fn step(
+    /// Runs some feeds, block by block.
+    fn advance(
         &mut self,
         feeds: &[Feed<'_>],
         mut tap: Option<&mut dyn Tap>,
+        recorder: Option<&dyn Recorder>,
     ) -> Result<Vec<Vec<Emission>>, EngineError> {
         let causal = self.program().is_causal();
         for (i, feed) in feeds.iter().enumerate() {
@@ -185,7 +169,7 @@ impl Engine for Native {
                      pending: &mut Vec<Row>,
                      emissions: &mut Vec<Vec<Emission>>,
                      tap: &mut Option<&mut dyn Tap>| {
-            for (sequence, emission) in this.run(pending, tap)? {
+            for (sequence, emission) in this.run(pending, tap, recorder)? {
                 if let Some(i) = feeds.iter().position(|feed| feed.sequence == sequence) {
                     emissions[i].push(emission);
                 }
@@ -222,6 +206,41 @@ impl Engine for Native {
             }
         }
         Ok(emissions)
+    }
+}
+
+impl Engine for Native {
+    fn open(&mut self, sampling: Sampling) -> Result<SequenceId, EngineError> {
+        if !sampling.is_valid() {
+            return Err(EngineError::Sampling);
+        }
+        let heads = |a: &super::pattern::Attention| {
+            (0..a.kv_heads).map(|_| HeadCache::new(a.head_dim, a.narrow)).collect()
+        };
+        let caches = self.plans[0].attentions.iter().map(heads).collect();
+        self.sequences.insert(self.opened, Sequence { sampling, length: 0, room: 0, caches });
+        self.opened += 1;
+        Ok(SequenceId(self.opened - 1))
+    }
+
+    fn close(&mut self, sequence: SequenceId) {
+        self.sequences.remove(&sequence.0);
+    }
+
+    fn step(
+        &mut self,
+        feeds: &[Feed<'_>],
+        tap: Option<&mut dyn Tap>,
+    ) -> Result<Vec<Vec<Emission>>, EngineError> {
+        self.advance(feeds, tap, None)
+    }
+
+    fn record(&mut self, feed: &Feed<'_>, recorder: &dyn Recorder) -> Result<Vec<Emission>, EngineError> {
+        Ok(self.advance(std::slice::from_ref(feed), None, Some(recorder))?.concat())
+    }
+
+    fn threads(&self) -> usize {
+        self.team.count()
     }
 
     fn program(&self) -> &Program {

@@ -10,10 +10,13 @@ use super::isa::Isa;
 use super::loaded::{Angles, Constants, Loaded};
 use super::plan::{Home, Plan, Step};
 use super::{Output, PackedBuffer, SharedMut, Team, Worker, linear, sample};
-use crate::engine::{Emission, EngineError, SequenceId, Tap};
+use crate::engine::{Emission, EngineError, Recorder, SequenceId, Tap, Values};
 use crate::numerics::OutOfDomain;
 use crate::program::NodeId;
 use crate::program::op::Op;
+
+/// Rows of attention that threads share while somebody listens.
+const STRIP_ROWS: usize = 32;
 
 /// A position of a sequence in a block.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,7 @@ pub(super) struct Tools {
     shifts: Vec<i32>,
     pub(super) transform: Vec<i64>,
     attention: attention::Scratch,
+    seen: Seen,
     pub(super) sample: sample::Scratch,
 }
 
@@ -92,6 +96,7 @@ impl Block<'_> {
         buffers: &mut [Buffer],
         scratch: &[Mutex<Scratch>],
         tap: &mut Option<&mut dyn Tap>,
+        recorder: Option<&dyn Recorder>,
     ) -> Result<Vec<(SequenceId, Emission)>, EngineError> {
         let everyone: Vec<usize> = (0..self.rows.len()).collect();
         let givers: Vec<usize> = everyone.iter().copied().filter(|r| self.rows[*r].gives_output).collect();
@@ -119,18 +124,21 @@ impl Block<'_> {
                 i16: SharedMut::new(&mut rows.i16),
                 i64: SharedMut::new(&mut rows.i64),
                 tap: &tap,
+                recorder,
                 worker,
                 own: tools,
             };
             let all = Part { rows: &everyone };
             for step in &self.plan.body {
                 task.step(step, all);
+                task.flush();
                 worker.barrier();
             }
             for part in givers.chunks(OUTPUT_ROWS) {
                 let part = Part { rows: part };
                 for step in &self.plan.head {
                     task.step(step, part);
+                    task.flush();
                     worker.barrier();
                 }
                 for (i, row) in part.rows.iter().enumerate() {
@@ -142,6 +150,7 @@ impl Block<'_> {
                         Err(e) => *lock(&failure) = Some(e),
                     }
                 }
+                task.flush();
                 worker.barrier();
             }
         });
@@ -166,6 +175,7 @@ pub(super) struct Task<'a, 'b, 'c> {
     i16: SharedMut<'a, i16>,
     i64: SharedMut<'a, i64>,
     pub(super) tap: &'a Taps<'b, 'c>,
+    pub(super) recorder: Option<&'a dyn Recorder>,
     worker: &'a Worker<'a>,
     pub(super) own: &'a mut Tools,
 }
@@ -181,9 +191,13 @@ impl<'a> Task<'a, '_, '_> {
                 }
             }
             Step::Linear(nodes) => nodes.iter().for_each(|node| self.linear(*node, part)),
-            Step::Attend(a) if self.tap.is_some() => {
-                for i in self.worker.share(part.rows.len(), 1) {
-                    self.attend_and_tap(*a, i, part);
+            Step::Attend(a) if self.tap.is_some() || self.records_attention(*a) => {
+                // Later rows see more positions: of a few neighbours each thread has its share.
+                for strip in (0..part.rows.len()).step_by(STRIP_ROWS) {
+                    let rows = STRIP_ROWS.min(part.rows.len() - strip);
+                    for i in self.worker.share(rows, 1) {
+                        self.attend_and_tap(*a, strip + i, part);
+                    }
                 }
             }
             Step::Attend(a) => {
@@ -268,7 +282,7 @@ impl<'a> Task<'a, '_, '_> {
         // the channels.
         unsafe { linear(self.worker, weights, &packed, &shifts, Output { values: *out, stride }) };
         self.own.shifts = shifts;
-        if self.tap.is_some() {
+        if self.tap.is_some() || self.recorder.is_some_and(|r| r.wants(node)) {
             self.worker.barrier();
             for i in self.worker.share(part.rows.len(), 1) {
                 self.tap_row(node, i, part);
@@ -294,31 +308,39 @@ impl<'a> Task<'a, '_, '_> {
         unsafe { attention::attend(self.block.isa, cache, &query, &law, &mut self.own.attention, out) };
     }
 
+    /// Does a recorder want a node of an attention.
+    fn records_attention(&self, attention: usize) -> bool {
+        let a = &self.block.plan.attentions[attention];
+        let nodes = [a.score, a.top, a.weight, a.total, a.vtop, a.mix];
+        self.recorder.is_some_and(|r| nodes.iter().any(|node| r.wants(*node)))
+    }
+
     /// All heads of row `i`, and the nodes inside of the attention to who listens.
     fn attend_and_tap(&mut self, attention: usize, i: usize, part: Part<'_>) {
         let a = &self.block.plan.attentions[attention];
-        let at = self.block.rows[part.rows[i]];
+        let position = self.block.rows[part.rows[i]].position;
         let group = a.heads / a.kv_heads;
-        let mut seen: [(NodeId, Vec<i64>); 5] =
-            [a.score, a.top, a.weight, a.total, a.vtop].map(|n| (n, Vec::new()));
+        let mut seen = std::mem::take(&mut self.own.seen);
+        seen.clear();
         for kv_head in 0..a.kv_heads {
             self.attend(attention, i, part, kv_head * group..(kv_head + 1) * group);
             let own = &self.own.attention;
-            let [score, top, weight, total, vtop] = &mut seen;
-            score.1.extend((0..group).flat_map(|h| own.scores(h)).map(|x| i64::from(*x)));
-            top.1.extend(own.tops[..group].iter().map(|x| i64::from(*x)));
-            weight.1.extend((0..group).flat_map(|h| own.weights(h)).map(|x| i64::from(*x)));
-            total.1.extend(&own.totals[..group]);
-            vtop.1.push(own.vtop.into());
+            for h in 0..group {
+                seen.scores.extend_from_slice(own.scores(h));
+                seen.weights.extend_from_slice(own.weights(h));
+            }
+            seen.tops.extend_from_slice(&own.tops[..group]);
+            seen.totals.extend_from_slice(&own.totals[..group]);
+            seen.vtops.push(own.vtop);
         }
         self.tap_row(a.mix, i, part);
-        let Some(tap) = self.tap else { return };
-        let mut tap = lock(tap);
-        for (node, values) in seen {
-            if tap.wants(node) {
-                tap.row(at.sequence, node, at.position, &values);
-            }
-        }
+        let at = (self.block.rows[part.rows[i]].sequence, position);
+        self.show(a.score, at, Values::I32(&seen.scores));
+        self.show(a.top, at, Values::I32(&seen.tops));
+        self.show(a.weight, at, Values::I32(&seen.weights));
+        self.show(a.total, at, Values::I64(&seen.totals));
+        self.show(a.vtop, at, Values::I32(&seen.vtops));
+        self.own.seen = seen;
     }
 
     /// The part of a row of attention that some heads write.
@@ -349,22 +371,60 @@ impl<'a> Task<'a, '_, '_> {
 
     /// Shows a row that has just been computed to who listens.
     pub(super) fn tap_row(&self, node: NodeId, i: usize, part: Part<'_>) {
-        let Some(tap) = self.tap else { return };
-        let mut tap = lock(tap);
-        if !tap.wants(node) {
+        if self.tap.is_none() && self.recorder.is_none() {
             return;
         }
         let at = &self.block.rows[part.rows[i]];
         let program = self.block.constants.model.program();
         let slot = &self.block.plan.slots[node.index()];
-        let values: Vec<i64> = match (&program.nodes[node.index()].op, slot.kind) {
-            (Op::Quantise { .. }, _) => {
-                self.read::<i16>(node, i, part).iter().map(|x| i64::from(*x)).collect()
-            }
-            (_, super::plan::Kind::I64) => self.read::<i64>(node, i, part).to_vec(),
-            _ => self.read::<i32>(node, i, part).iter().map(|x| i64::from(*x)).collect(),
+        let values = match (&program.nodes[node.index()].op, slot.kind) {
+            (Op::Quantise { .. }, _) => Values::I16(self.read(node, i, part)),
+            (_, super::plan::Kind::I64) => Values::I64(self.read(node, i, part)),
+            _ => Values::I32(self.read(node, i, part)),
         };
-        tap.row(at.sequence, node, at.position, &values);
+        self.show(node, (at.sequence, at.position), values);
+    }
+
+    /// Shows a row to who listens.
+    pub(super) fn show(&self, node: NodeId, (sequence, position): (SequenceId, u32), values: Values<'_>) {
+        if let Some(recorder) = self.recorder.filter(|r| r.wants(node)) {
+            recorder.row(self.worker.index, node, position, values);
+        }
+        let Some(tap) = self.tap else { return };
+        let mut tap = lock(tap);
+        if tap.wants(node) {
+            let wide: Vec<i64> = match values {
+                Values::I16(v) => v.iter().map(|x| i64::from(*x)).collect(),
+                Values::I32(v) => v.iter().map(|x| i64::from(*x)).collect(),
+                Values::I64(v) => v.to_vec(),
+            };
+            tap.row(sequence, node, position, &wide);
+        }
+    }
+
+    fn flush(&self) {
+        if let Some(recorder) = self.recorder {
+            recorder.flush(self.worker.index);
+        }
+    }
+}
+
+/// What the heads of one row of attention compute on their way.
+#[derive(Default)]
+struct Seen {
+    scores: Vec<i32>,
+    weights: Vec<i32>,
+    tops: Vec<i32>,
+    totals: Vec<i64>,
+    vtops: Vec<i32>,
+}
+
+impl Seen {
+    fn clear(&mut self) {
+        for rows in [&mut self.scores, &mut self.weights, &mut self.tops, &mut self.vtops] {
+            rows.clear();
+        }
+        self.totals.clear();
     }
 }
 

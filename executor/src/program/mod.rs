@@ -4,10 +4,12 @@
 
 mod decode;
 pub mod op;
+pub(crate) mod shape;
 mod validate;
 
 pub(crate) use decode::Reader;
 pub use decode::{DecodeError, ITEMS_MAX, STOP_TOKENS_MAX};
+pub use shape::{Layout, SHAPE_BYTES, Shape, record_hash};
 pub use validate::{Invalid, NodeInfo, validate};
 
 use bisection::Hash;

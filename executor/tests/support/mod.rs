@@ -4,7 +4,9 @@
 pub mod cases;
 pub mod gguf;
 pub mod hugging_face;
+pub mod items;
 pub mod models;
 pub mod random;
 pub mod tiny;
+pub mod verifier;
 pub mod vocabulary;

@@ -724,10 +724,10 @@ fn sampling(c: &mut Cases, stem: &str) {
             }
         }
         "blocksum" => {
-            for block in [1, 5, 12, 4096] {
+            for block in [1, 5, 12, 1024] {
                 c.add(&format!("blocks of {block}"), Op::BlockSum { block }, vec![one(&weights)], vec![]);
             }
-            c.add("the largest sum", Op::BlockSum { block: 4096 }, vec![run(MAX, 5000)], vec![]);
+            c.add("the largest sum", Op::BlockSum { block: 1024 }, vec![run(MAX, 2500)], vec![]);
         }
         "draw" => {
             for mass in [1, 2, 10, MAX, (1 << 51) - 7, 1 << 62, 0] {

@@ -29,7 +29,7 @@ pub(crate) fn list(values: &[i64]) -> List {
     out
 }
 
-fn expand(list: &List) -> Vec<i64> {
+pub(crate) fn expand(list: &List) -> Vec<i64> {
     let mut out = Vec::new();
     for item in list {
         match *item {
@@ -94,21 +94,7 @@ impl Vector {
     pub(crate) fn run(&self) -> Result<Vec<i64>, OutOfDomain> {
         let inputs: Vec<Vec<Vec<i64>>> =
             self.inputs.iter().map(|rows| rows.iter().map(expand).collect()).collect();
-        let constants: Vec<(ConstantInfo, Vec<u8>)> = self
-            .constants
-            .iter()
-            .map(|(element, rows, columns, values)| {
-                let (low, high) = element.limits();
-                let values = expand(values);
-                assert!(
-                    values.len() == (rows * columns) as usize
-                        && values.iter().all(|x| (low..=high).contains(x))
-                );
-                let mut bytes = Vec::new();
-                element.write(&values, &mut bytes);
-                (ConstantInfo { element: *element, rows: *rows, columns: *columns, low, high }, bytes)
-            })
-            .collect();
+        let constants = self.constants();
         apply(
             &self.op,
             &Operands {
@@ -123,6 +109,24 @@ impl Vector {
                 sampling: &self.sampling,
             },
         )
+    }
+
+    /// Shapes and bytes of the constants.
+    pub(crate) fn constants(&self) -> Vec<(ConstantInfo, Vec<u8>)> {
+        self.constants
+            .iter()
+            .map(|(element, rows, columns, values)| {
+                let (low, high) = element.limits();
+                let values = expand(values);
+                assert!(
+                    values.len() == (rows * columns) as usize
+                        && values.iter().all(|x| (low..=high).contains(x))
+                );
+                let mut bytes = Vec::new();
+                element.write(&values, &mut bytes);
+                (ConstantInfo { element: *element, rows: *rows, columns: *columns, low, high }, bytes)
+            })
+            .collect()
     }
 }
 

@@ -15,6 +15,8 @@ const TABLE_MAX: i64 = 1 << 23;
 const ROTARY_MAX: i64 = 1 << 29;
 /// Least weight of a table of powers: half of the greatest.
 const WEIGHT_MIN: i64 = 1 << 30;
+/// Most elements of a block of `blocksum` and `pick`.
+const BLOCK_MAX: u32 = 1024;
 /// Most elements of a row with one element per visible position.
 const VISIBLE_MAX: u64 = 1 << 27;
 
@@ -411,7 +413,7 @@ impl Facts<'_> {
                 };
                 ensure(self.inputs.len() == inputs, "wrong number of inputs")?;
                 let width = self.width(0)?;
-                self.sums(0, width)?;
+                self.ascending(0, width)?;
                 match target {
                     Target::TopK | Target::TopP => {}
                     Target::Draw => {
@@ -419,7 +421,7 @@ impl Facts<'_> {
                         within_wide("the draw plus one", i128::from(draw.high) + 1)?;
                     }
                     Target::TopKRest | Target::TopPRest => {
-                        self.sums(1, BINS)?;
+                        self.ascending(1, BINS)?;
                         self.bin(2)?;
                     }
                 }
@@ -441,7 +443,7 @@ impl Facts<'_> {
             }
             Op::BlockSum { block } => {
                 let n = self.weights_over_vocabulary(0)?;
-                ensure((1..=4096).contains(&block), "a block has 1 to 4,096 elements")?;
+                self.block(block)?;
                 Ok((I64, Width::Fixed(n.div_ceil(block)), 0, i64::from(block) << 31))
             }
             Op::Draw {} => {
@@ -451,7 +453,7 @@ impl Facts<'_> {
             }
             Op::Pick { block } => {
                 let n = self.weights_over_vocabulary(0)?;
-                ensure(block > 0, "a block has at least one element")?;
+                self.block(block)?;
                 let blocks = n.div_ceil(block);
                 let sums = self.sums(1, blocks)?;
                 within_wide(
@@ -489,6 +491,18 @@ impl Facts<'_> {
         let n = self.over_vocabulary(k)?;
         ensure(self.input(k)?.low >= 0, &format!("input {k} must be weights"))?;
         Ok(n)
+    }
+
+    /// A block is one reduction of the trace, and `pick` reads one in a step.
+    fn block(&self, block: u32) -> Checked<()> {
+        ensure((1..=BLOCK_MAX).contains(&block), "a block has 1 to 1,024 elements")
+    }
+
+    /// Cumulative sums, and so ascending: that an index is the lowest is shown by its neighbour alone.
+    fn ascending(&self, k: usize, width: u32) -> Checked<()> {
+        self.sums(k, width)?;
+        let maker = self.maker(k)?;
+        ensure(matches!(maker.op, Op::CumSum {}), &format!("input {k} must be cumulative sums"))
     }
 
     /// Sums of what is not negative.

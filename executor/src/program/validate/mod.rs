@@ -6,7 +6,7 @@
 mod bounds;
 
 use super::op::{Op, Range};
-use super::{ElementType, ITEMS_MAX, NodeId, Output, Program, STOP_TOKENS_MAX, Width};
+use super::{ElementType, ITEMS_MAX, Layout, NodeId, Output, Program, STOP_TOKENS_MAX, Width};
 
 /// A program that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,8 @@ pub struct NodeInfo {
     pub high: i64,
     /// Where the node has a value.
     pub range: Range,
+    /// Where its elements lie in the trace; it follows from who reads them.
+    pub layout: Layout,
 }
 
 /// Widest row of a node: 2^20 elements.
@@ -118,7 +120,13 @@ pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
         if width.at(0, 1) > WIDTH_MAX as usize || width.at(0, 1) == 0 {
             return Err(refuse("a row must have 1 to 2^20 elements".into()));
         }
-        infos.push(NodeInfo { element, width, low, high, range: node.range });
+        infos.push(NodeInfo { element, width, low, high, range: node.range, layout: Layout::Rows });
+        let along_time = (0..).zip(&node.inputs).filter(|(k, _)| node.op.reads_columns(*k));
+        for (_, input) in along_time {
+            if let Some(info) = infos.get_mut(input.index()) {
+                info.layout = Layout::Columns;
+            }
+        }
     }
     output(program, &infos)?;
     Ok(infos)
