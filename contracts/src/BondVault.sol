@@ -18,7 +18,7 @@ contract BondVault is IBondVault {
     /// @notice Money came in.
     event Deposited(address indexed from, address indexed to, uint256 amount);
     /// @notice A balance moved.
-    event Transferred(address indexed from, address indexed to, uint256 amount);
+    event Paid(address indexed from, address indexed to, uint256 amount);
     /// @notice Money went out of circulation.
     event Burned(address indexed from, uint256 amount);
     /// @notice Money was paid out.
@@ -36,10 +36,10 @@ contract BondVault is IBondVault {
     }
 
     /// @inheritdoc IBondVault
-    function transfer(address to, uint256 amount) external {
+    function pay(address to, uint256 amount) external {
         take(amount);
         balanceOf[to] += amount;
-        emit Transferred(msg.sender, to, amount);
+        emit Paid(msg.sender, to, amount);
     }
 
     /// @inheritdoc IBondVault
@@ -50,10 +50,13 @@ contract BondVault is IBondVault {
     }
 
     /// @inheritdoc IBondVault
+    // slither-disable-next-line missing-zero-check
     function withdraw(uint256 amount, address payable to) external {
         // Before the call, so that a receiver who calls back finds the balance reduced.
         take(amount);
         emit Withdrawn(msg.sender, to, amount);
+        // Whoever has a balance says where it goes.
+        // slither-disable-next-line arbitrary-send-eth,low-level-calls,missing-zero-check
         (bool paid,) = to.call{value: amount}("");
         // INVARIANT: a balance goes down only by what was paid.
         if (!paid) revert ReceiverRefused(to);

@@ -181,7 +181,7 @@ contract StandInAssertions is IAssertions {
         if (games != 0) revert GamesOpen(games);
         a.status = Status.Confirmed;
         emit AssertionConfirmed(assertion);
-        VAULT.transfer(a.proposer, a.stake);
+        VAULT.pay(a.proposer, a.stake);
     }
 
     /// @notice Takes the defender key's right to answer. It cannot be given to another.
@@ -201,7 +201,7 @@ contract StandInAssertions is IAssertions {
         a.status = Status.Rejected;
         stake = a.stake;
         emit AssertionRejected(assertion);
-        VAULT.transfer(msg.sender, stake);
+        VAULT.pay(msg.sender, stake);
     }
 
     /// @inheritdoc IAssertions

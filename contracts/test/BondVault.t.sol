@@ -36,7 +36,7 @@ contract BondVaultTest is Test {
 
     function test_transfer_moreThanOwn_reverts() public {
         vm.expectRevert(abi.encodeWithSelector(BondVault.BalanceTooSmall.selector, 0, 1));
-        vault.transfer(address(1), 1);
+        vault.pay(address(1), 1);
         vm.expectRevert(abi.encodeWithSelector(BondVault.BalanceTooSmall.selector, 0, 1));
         vault.burn(1);
     }
@@ -55,13 +55,13 @@ contract BondVaultTest is Test {
     function testFuzz_sums(uint96 a, uint96 b, uint96 c) public {
         vm.deal(address(this), 3 * uint256(type(uint96).max));
         vault.deposit{value: uint256(a) + b + c}(address(this));
-        vault.transfer(address(1), a);
+        vault.pay(address(1), a);
         vault.burn(b);
         assertEq(
             vault.balanceOf(address(this)) + vault.balanceOf(address(1)) + vault.burned(),
             address(vault).balance
         );
-        vault.transfer(address(this), c);
+        vault.pay(address(this), c);
         assertEq(vault.balanceOf(address(this)), c);
     }
 }

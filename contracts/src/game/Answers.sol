@@ -88,19 +88,19 @@ abstract contract Answers is Closing {
         uint256 gasBefore = gasleft();
         _onlySide(assertion);
         bytes32 key = Facts.rootKey(assertion, item);
-        Claim storage claim = state.claims[key];
+        Claim storage claimed = state.claims[key];
         // INVARIANT: a root is an answer to a game.
-        if (claim.outputLength == 0) revert NotChallenged(assertion, item);
-        if (claim.postedAt != 0) {
+        if (claimed.outputLength == 0) revert NotChallenged(assertion, item);
+        if (claimed.postedAt != 0) {
             // INVARIANT: the first root is final.
-            if (claim.traceRoot != root) revert RootIsFinal(claim.traceRoot);
+            if (claimed.traceRoot != root) revert RootIsFinal(claimed.traceRoot);
             return;
         }
         // INVARIANT: the number of nodes is the program's.
-        if (Program.itemHash(header) != claim.itemHash) revert WrongHeader();
+        if (Program.itemHash(header) != claimed.itemHash) revert WrongHeader();
         if (Program.modelId(model) != header.modelId) revert WrongModelHeader();
         _checkRootOpening(root, model.nodes, children);
-        (claim.traceRoot, claim.postedAt, claim.nodes) = (root, uint40(block.timestamp), model.nodes);
+        (claimed.traceRoot, claimed.postedAt, claimed.nodes) = (root, uint40(block.timestamp), model.nodes);
         emit RootPosted(assertion, item, root, model.nodes, children);
         _credit(game, key, gasBefore, ROOT_BYTES + 32 * children.length);
     }
@@ -186,9 +186,9 @@ abstract contract Answers is Closing {
         (bytes32 assertion, uint32 item) = (game.assertion, game.item);
         bytes32 key = Facts.placeKey(assertion, item, place);
         if (state.facts[key] == 0) {
-            Claim storage claim = state.claims[Facts.rootKey(assertion, item)];
+            Claim storage claimed = state.claims[Facts.rootKey(assertion, item)];
             int64 picked = game.value;
-            int256 result = VERIFIER.step(claim.traceRoot, claim.itemHash, place, picked, data);
+            int256 result = VERIFIER.step(claimed.traceRoot, claimed.itemHash, place, picked, data);
             // INVARIANT: only the right value is proven.
             if (result != picked) revert NotProven(result, picked);
             state.facts[key] = block.timestamp;
@@ -208,11 +208,13 @@ abstract contract Answers is Closing {
         uint256 gasBefore = gasleft();
         bytes32 key = Facts.outputKey(assertion, item, index);
         if (state.facts[key] == 0) {
-            Claim storage claim = state.claims[Facts.rootKey(assertion, item)];
+            Claim storage claimed = state.claims[Facts.rootKey(assertion, item)];
             // INVARIANT: a sample is one of a posted trace.
-            if (claim.postedAt == 0) revert NotChallenged(assertion, item);
+            if (claimed.postedAt == 0) revert NotChallenged(assertion, item);
             // INVARIANT: only an output that equals its sample is proven.
-            if (!VERIFIER.output(claim.traceRoot, claim.itemHash, index, data)) revert OutputDiffers(index);
+            if (!VERIFIER.output(claimed.traceRoot, claimed.itemHash, index, data)) {
+                revert OutputDiffers(index);
+            }
             state.facts[key] = block.timestamp;
             emit OutputProven(assertion, item, index);
             _credit(game, key, gasBefore, _stepBytes(data));
@@ -258,9 +260,9 @@ abstract contract Answers is Closing {
                 to := add(to, 32)
             }
         }
-        Claim storage claim = state.claims[Facts.rootKey(game.assertion, game.item)];
+        Claim storage claimed = state.claims[Facts.rootKey(game.assertion, game.item)];
         (int256 result, uint32 segment, uint32 end) =
-            VERIFIER.combine(claim.traceRoot, claim.itemHash, place, values, data);
+            VERIFIER.combine(claimed.traceRoot, claimed.itemHash, place, values, data);
         // INVARIANT: a list explains the picked value, so a wrong value leaves a wrong entry in it.
         if (result != game.value) revert ListDoesNotCombine(result, game.value);
         (list.segment, list.end) = (segment, end);

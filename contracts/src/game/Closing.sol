@@ -57,7 +57,7 @@ abstract contract Closing is GameBase {
         game.cursor.phase = Phase.Over;
         uint256 amount = _bondOf(game) + Shares.ofPool(tally.pool, cursor.metered, tally.live);
         emit Claimed(id, game.challenger, amount);
-        VAULT.transfer(game.challenger, amount);
+        VAULT.pay(game.challenger, amount);
     }
 
     /// @dev The challenger is late, or what it asked about is proven.
@@ -67,9 +67,9 @@ abstract contract Closing is GameBase {
         BondShares memory s = Shares.ofBond(_bondOf(game), CLOSER_FEE, cursor.answered * METER_UNIT);
         emit ChallengerLost(id, msg.sender, s.burned, s.defender, s.proposer);
         VAULT.burn(s.burned);
-        VAULT.transfer(msg.sender, s.closer);
-        if (s.defender != 0) VAULT.transfer(ASSERTIONS.defenderOf(assertion), s.defender);
-        VAULT.transfer(ASSERTIONS.proposerOf(assertion), s.proposer);
+        VAULT.pay(msg.sender, s.closer);
+        if (s.defender != 0) VAULT.pay(ASSERTIONS.defenderOf(assertion), s.defender);
+        VAULT.pay(ASSERTIONS.proposerOf(assertion), s.proposer);
     }
 
     /// @dev The proposer's side is late, or its trace is wrong as it stands.
@@ -78,6 +78,8 @@ abstract contract Closing is GameBase {
         _over(game, cursor);
         Tally storage tally = state.tallies[assertion];
         tally.rejected = true;
+        // The assertions call the vault and nobody else.
+        // slither-disable-next-line reentrancy-no-eth,reentrancy-events
         uint256 stake = ASSERTIONS.reject(assertion);
         StakeShares memory s =
             Shares.ofStake(stake, CLOSER_FEE, BOUNTY + cursor.metered * METER_UNIT, tally.live * METER_UNIT);
@@ -85,8 +87,8 @@ abstract contract Closing is GameBase {
         uint256 paid = _bondOf(game) + s.winner;
         emit Rejected(assertion, id, msg.sender, s.burned, paid, s.pool);
         VAULT.burn(s.burned);
-        VAULT.transfer(msg.sender, s.closer);
-        VAULT.transfer(game.challenger, paid);
+        VAULT.pay(msg.sender, s.closer);
+        VAULT.pay(game.challenger, paid);
     }
 
     /// @dev Takes a game out of what its assertion still counts.

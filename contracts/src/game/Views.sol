@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Place} from "../Types.sol";
+import {IDisputeGame} from "../interfaces/IDisputeGame.sol";
 import {Turn} from "../libraries/Clock.sol";
 import {Facts} from "../libraries/Facts.sol";
 import {Claim, Cursor, Game, List, Tally} from "../libraries/Games.sol";
@@ -10,7 +11,7 @@ import {Config} from "./GameBase.sol";
 import {Picks} from "./Picks.sol";
 
 /// @title Everything that can be read of games
-abstract contract Views is Picks, Answers {
+abstract contract Views is IDisputeGame, Picks, Answers {
     /// @notice All parameters.
     function config() external view returns (Config memory) {
         return Config({

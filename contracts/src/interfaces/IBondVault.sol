@@ -6,7 +6,7 @@ interface IBondVault {
     /// @notice Adds what is sent to somebody's balance.
     function deposit(address to) external payable;
     /// @notice Moves part of the caller's balance to somebody else's.
-    function transfer(address to, uint256 amount) external;
+    function pay(address to, uint256 amount) external;
     /// @notice Takes part of the caller's balance out of circulation for ever.
     function burn(uint256 amount) external;
     /// @notice Pays part of the caller's balance out.
