@@ -2,8 +2,8 @@
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolInterface, SolValue};
-use bindings::dispute_game::DisputeGame::{self, DisputeGameErrors};
 use bindings::dispute_game::DisputeGame::Config;
+use bindings::dispute_game::DisputeGame::{self, DisputeGameErrors};
 use bindings::local::{BASE_FEE, Chain, LocalError, Receipt};
 use bindings::stand_in_assertions::StandInAssertions::{self, PostedItem};
 use bindings::{bond_vault, dispute_game, recast, stand_in_assertions, step_verifier};
@@ -238,7 +238,12 @@ impl Arena {
         Ok((receipt, back))
     }
 
-    fn ask<C: SolCall>(&mut self, name: &'static str, to: Address, call: &C) -> Result<C::Return, ArenaError> {
+    fn ask<C: SolCall>(
+        &mut self,
+        name: &'static str,
+        to: Address,
+        call: &C,
+    ) -> Result<C::Return, ArenaError> {
         self.chain.call(to, call).map_err(|e| fail(name, &e))
     }
 

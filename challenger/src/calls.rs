@@ -149,19 +149,20 @@ pub fn encode<M: Machine>(
             let children = if children.is_empty() { vec![root] } else { children };
             let (header, model) = (item(&machine.item()), model(&machine.model()));
             let (root, children) = (word(root), words(&children));
-            Contract::postRootCall { assertion, item: index, root, header, model, children, game }.abi_encode()
+            Contract::postRootCall { assertion, item: index, root, header, model, children, game }
+                .abi_encode()
         }
         Action::Open { hash, children } => {
-            let levels = asked.map_or(0, |(at, leaves)| {
-                tree::opening_levels(tree::depth(leaves)).min(at.height)
-            });
+            let levels =
+                asked.map_or(0, |(at, leaves)| tree::opening_levels(tree::depth(leaves)).min(at.height));
             let (hash, children) = (word(hash), words(&children));
             Contract::openCall { assertion, hash, levels: levels as u8, children, game }.abi_encode()
         }
         Action::OpenChunk { hash, bytes } => {
             let chunk = asked.map_or(0, |(at, _)| at.index);
             let index = alloy::primitives::aliases::U48::from(chunk);
-            Contract::openChunkCall { assertion, hash: word(hash), index, data: bytes.into(), game }.abi_encode()
+            Contract::openChunkCall { assertion, hash: word(hash), index, data: bytes.into(), game }
+                .abi_encode()
         }
         Action::Prove { place: at } => {
             let data = step(machine.step(at)?);
@@ -187,13 +188,10 @@ pub fn encode<M: Machine>(
         Action::PickElement { hash, slot, bytes } => {
             Contract::pickElementCall { id: game, hash: word(hash), slot, data: bytes.into() }.abi_encode()
         }
-        Action::PickSegment { digest, entries: list, segment } => Contract::pickSegmentCall {
-            id: game,
-            digest: word(digest),
-            entries: entries(&list),
-            segment,
+        Action::PickSegment { digest, entries: list, segment } => {
+            Contract::pickSegmentCall { id: game, digest: word(digest), entries: entries(&list), segment }
+                .abi_encode()
         }
-        .abi_encode(),
         Action::PickOutput { root, index } => {
             Contract::pickOutputCall { id: game, root: word(root), index }.abi_encode()
         }
@@ -202,12 +200,7 @@ pub fn encode<M: Machine>(
     Ok(data.into())
 }
 
-fn pick_node<M: Machine>(
-    game: B256,
-    c: Child,
-    asked: Option<(Subtree, u64)>,
-    machine: &mut M,
-) -> Vec<u8> {
+fn pick_node<M: Machine>(game: B256, c: Child, asked: Option<(Subtree, u64)>, machine: &mut M) -> Vec<u8> {
     let first = asked.map_or(0, |(at, leaves)| {
         let levels = tree::opening_levels(tree::depth(leaves)).min(at.height);
         at.below(levels, leaves).0

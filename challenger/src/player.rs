@@ -39,7 +39,9 @@ fn about(action: &Action) -> String {
         Action::PostRoot { root, children } => format!("root {root}, {} children", children.len()),
         Action::Open { children, .. } => format!("{} children", children.len()),
         Action::OpenChunk { bytes, .. } => format!("{} bytes", bytes.len()),
-        Action::Prove { place } => format!("node {}, chunk {}, element {}", place.node, place.chunk, place.slot),
+        Action::Prove { place } => {
+            format!("node {}, chunk {}, element {}", place.node, place.chunk, place.slot)
+        }
         Action::PostList { entries, .. } => format!("{} partial results", entries.len()),
         Action::ProveOutput { index } | Action::PickOutput { index, .. } => format!("output {index}"),
         Action::Pick(c) | Action::PickNode(c) => format!("child {}", c.child),

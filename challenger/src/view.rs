@@ -4,14 +4,14 @@
 
 use alloy::primitives::{B256, Log};
 use alloy::sol_types::SolEventInterface;
-use bindings::dispute_game::DisputeGame::DisputeGameEvents as Event;
 use bindings::dispute_game::DisputeGame as dispute_game;
+use bindings::dispute_game::DisputeGame::DisputeGameEvents as Event;
+use bisection::Hash;
 use bisection::game::clock::{Clock, Span, Time};
 use bisection::game::facts::{Answer, Facts, Question};
 use bisection::game::money::{Actor, Meter};
 use bisection::game::{Ask, Game, Outcome};
 use bisection::trace::{List, Place, Subtree, TensorShape, Tree};
-use bisection::Hash;
 
 /// `Phase` of `contracts/src/libraries/Games.sol`: an ABI has no names of an enum's values.
 pub mod phase {
@@ -74,8 +74,7 @@ pub fn learn(facts: &mut Facts, assertion: B256, log: &Log, time: u64) {
             facts.put(question, at, Answer::Children(children));
         }
         Event::ChunkOpened(e) if e.assertion == assertion => {
-            let question =
-                Question::Chunk { index: e.index.to(), length: e.data.len(), hash: hash(e.hash) };
+            let question = Question::Chunk { index: e.index.to(), length: e.data.len(), hash: hash(e.hash) };
             facts.put(question, at, Answer::Bytes(e.data.to_vec()));
         }
         Event::ListPosted(e) if e.assertion == assertion => {
@@ -137,4 +136,3 @@ pub fn game(stored: &dispute_game::Game, shape: impl Fn(u32) -> Option<TensorSha
     let (challenger, asked_gas, answered_gas) = (Actor(0), Meter::default(), Meter::default());
     Some(Game { item: stored.item, challenger, ask, clock, outcome, asked_gas, answered_gas })
 }
-

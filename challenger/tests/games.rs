@@ -44,7 +44,13 @@ fn a_changed_element_of_any_node_is_refuted() {
             let lie = Lie { node, position, element, value: value ^ 1 };
             let posted = Trace::new(Corrupted::element(held(&item), lie).unwrap());
             let report = game(&arena, &item, posted, honest);
-            println!("{} {} rounds {} gas {}", item.model.program().nodes[node as usize].op.stem(), node, report.rounds, report.gas());
+            println!(
+                "{} {} rounds {} gas {}",
+                item.model.program().nodes[node as usize].op.stem(),
+                node,
+                report.rounds,
+                report.gas()
+            );
             assert_eq!(report.winner, Party::Challenger, "node {node}");
         }
     }
@@ -70,7 +76,9 @@ fn a_wrong_challenge_of_any_node_fails() {
             let report = game(&arena, &item, honest, own);
             let op = item.model.program().nodes[node as usize].op.stem();
             println!("{op} {node}: {} rounds, {} gas", report.rounds, report.gas());
-            for m in &report.moves { println!("   {:?} {} {} gas {} bytes", m.by, m.name, m.gas, m.bytes); }
+            for m in &report.moves {
+                println!("   {:?} {} {} gas {} bytes", m.by, m.name, m.gas, m.bytes);
+            }
             assert_eq!(report.winner, Party::Proposer, "node {node} {op}");
         }
     }

@@ -32,7 +32,9 @@ fn codes_are_the_same() {
     let text = std::fs::read_to_string(path).unwrap();
     let codes: Vec<(String, usize)> = text
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("uint256 constant ")?.strip_suffix(';')?.split_once(" = "))
+        .filter_map(|line| {
+            line.trim().strip_prefix("uint256 constant ")?.strip_suffix(';')?.split_once(" = ")
+        })
         .map(|(name, code)| (name.to_lowercase(), code.parse().unwrap()))
         .collect();
     let ours: Vec<(String, usize)> = Op::STEMS.iter().map(|s| (*s).to_owned()).zip(1..).collect();
