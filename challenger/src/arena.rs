@@ -325,7 +325,7 @@ impl Arena {
             if u8::from(stored.cursor.phase) == view::phase::OVER {
                 break;
             }
-            let game = view::game(&stored, |node| challenger.tensor(node).ok())
+            let game = view::game(&stored, false, |node| challenger.tensor(node).ok())
                 .ok_or_else(|| ArenaError::Stuck(u8::from(stored.cursor.phase)))?;
             let (now, spans) = (self.chain.now(), self.spans());
             let mut planned = player::plan(table, &game, &facts, &spans, Side::Challenger, challenger, now)

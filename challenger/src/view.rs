@@ -96,9 +96,14 @@ fn place(x: &dispute_game::Place) -> Place {
     Place { node: x.node, chunk: x.chunk, slot: x.slot, from: x.from, to: x.to }
 }
 
-/// A stored game in the solver's terms; `shape` gives the tensor of a node. `None` if there is no such game, or it asks
+/// A stored game in the solver's terms; `shape` gives the tensor of a node, `rejected` says whether another game has
+/// rejected the assertion: then there is nothing left to do but `claim`. `None` if there is no such game, or it asks
 /// for what the item's program does not have.
-pub fn game(stored: &dispute_game::Game, shape: impl Fn(u32) -> Option<TensorShape>) -> Option<Game> {
+pub fn game(
+    stored: &dispute_game::Game,
+    rejected: bool,
+    shape: impl Fn(u32) -> Option<TensorShape>,
+) -> Option<Game> {
     let cursor = &stored.cursor;
     let (asked, index) = (hash(stored.hash), cursor.index.to::<u64>());
     let (ask, outcome) = match u8::from(cursor.phase) {
@@ -109,7 +114,9 @@ pub fn game(stored: &dispute_game::Game, shape: impl Fn(u32) -> Option<TensorSha
             (Ask::Open { hash: asked, at, leaves: stored.leaves.to::<u64>() }, None)
         }
         phase::CHUNK => {
-            let length = shape(stored.node)?.chunk_len(index)?;
+            // A node without positions whose root is not pad: nothing answers that.
+            let empty = stored.leaves.is_zero();
+            let length = if empty { 0 } else { shape(stored.node)?.chunk_len(index)? };
             (Ask::Chunk { hash: asked, node: stored.node, chunk: index, length }, None)
         }
         phase::ELEMENT | phase::SEGMENT => {
@@ -127,6 +134,7 @@ pub fn game(stored: &dispute_game::Game, shape: impl Fn(u32) -> Option<TensorSha
         phase::OVER => (Ask::Root, Some(Outcome::Void)),
         _ => return None,
     };
+    let outcome = outcome.or(rejected.then_some(Outcome::Void));
     let clock = Clock {
         asked: Time(cursor.asked.to::<u64>()),
         proposer_left: Span(cursor.proposerLeft.into()),

@@ -31,6 +31,7 @@ struct Model {
     uint8 kind;
     uint8 tokenBits;
     uint32 context;
+    uint32 vocabulary;
 }
 
 /// A stake on some items.
@@ -90,6 +91,11 @@ contract StandInAssertions is IAssertions {
     error WrongStake(uint256 due);
     /// @notice An item needs a prompt and an output, and no more positions than the model's context.
     error BadLength(uint256 index);
+    /// @notice Sampling values are out of range: temperature 0 or 656 to 6,553,600, topP 1 to 65,536, minP at most 65,536;
+    /// for a vector 0, 0, 65,536, 0 and no seed.
+    error BadSampling(uint256 index);
+    /// @notice The prompt has a token that the model does not have.
+    error BadToken(uint256 index, uint256 token);
     /// @notice The packed data must have this many bytes.
     error WrongDataLength(uint256 sent, uint256 due);
     /// @notice The last byte's unused bits must be zero.
@@ -133,7 +139,8 @@ contract StandInAssertions is IAssertions {
             announced: true,
             kind: kind,
             tokenBits: vocabulary == 1 ? 1 : uint8(Tree.depth(vocabulary)),
-            context: uint32(bytes4(encoded[4:8]))
+            context: uint32(bytes4(encoded[4:8])),
+            vocabulary: uint32(vocabulary)
         });
         emit ModelAnnounced(modelId, header, encoded);
     }
@@ -242,13 +249,16 @@ contract StandInAssertions is IAssertions {
     function _itemHash(uint256 index, PostedItem calldata posted) private view returns (bytes32) {
         Model memory model = models[posted.modelId];
         if (!model.announced) revert UnknownModel(posted.modelId);
-        uint256 positions = posted.promptLength;
-        if (model.kind == 0) positions += uint256(posted.outputLength) - (posted.outputLength == 0 ? 0 : 1);
+        uint256 tokens = uint256(posted.promptLength) + (model.kind == 0 ? posted.outputLength : 0);
         // INVARIANT: every item has a last position, and a model can run it.
-        if (posted.promptLength == 0 || posted.outputLength == 0 || positions > model.context) {
+        if (posted.promptLength == 0 || posted.outputLength == 0 || tokens > model.context) {
             revert BadLength(index);
         }
+        // INVARIANT: every machine can trace what is posted: sampling values of the specification, nothing to sample in a
+        // vector, and a row for each token of the prompt.
+        if (!_validSampling(model.kind, posted)) revert BadSampling(index);
         uint256 outputBits = model.kind == 0 ? model.tokenBits : 32;
+        _checkPrompt(index, model, posted);
         return _headerHash(
             Item({
                 modelId: posted.modelId,
@@ -265,6 +275,34 @@ contract StandInAssertions is IAssertions {
                 outputRoot: _packedRoot(posted.output, uint256(posted.outputLength) * outputBits)
             })
         );
+    }
+
+    /// @dev The sampling values that the specification, 3.5, allows; a vector has none.
+    function _validSampling(uint8 kind, PostedItem calldata posted) private pure returns (bool) {
+        if (kind != 0) {
+            return posted.temperature == 0 && posted.topK == 0 && posted.topP == 65_536 && posted.minP == 0
+                && posted.seed == 0;
+        }
+        return (posted.temperature == 0 || posted.temperature >= 656 && posted.temperature <= 6_553_600)
+            && posted.topP >= 1 && posted.topP <= 65_536 && posted.minP <= 65_536;
+    }
+
+    /// @dev Every token of the prompt is one of the vocabulary. (Of the output the samples say it.)
+    function _checkPrompt(uint256 index, Model memory model, PostedItem calldata posted) private pure {
+        uint256 bits = model.tokenBits;
+        if (uint256(1) << bits == model.vocabulary) return;
+        bytes calldata prompt = posted.prompt;
+        uint256 due = (uint256(posted.promptLength) * bits + 7) / 8;
+        if (prompt.length != due) revert WrongDataLength(prompt.length, due);
+        for (uint256 i = 0; i < posted.promptLength; ++i) {
+            uint256 word;
+            // A word from the token's first byte: it holds the token's at most 32 bits, and what follows is cut off.
+            assembly ("memory-safe") {
+                word := calldataload(add(prompt.offset, shr(3, mul(i, bits))))
+            }
+            uint256 token = (word << (i * bits) % 8) >> (256 - bits);
+            if (token >= model.vocabulary) revert BadToken(index, token);
+        }
     }
 
     /// @dev `Program.itemHash` of a header in memory.

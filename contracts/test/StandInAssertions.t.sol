@@ -16,7 +16,7 @@ contract StandInAssertionsTest is GameTest {
         items.push();
         PostedItem storage item = items[0];
         (item.modelId, item.promptLength, item.outputLength) = (modelId(), 3, 2);
-        (item.prompt, item.output) = (hex"1230", hex"45");
+        (item.prompt, item.output, item.topP) = (hex"1230", hex"45", 65_536);
     }
 
     function post(uint256 stake) internal returns (bytes32) {
@@ -62,10 +62,37 @@ contract StandInAssertionsTest is GameTest {
         items[0].outputLength = type(uint32).max;
         refused(abi.encodeWithSelector(StandInAssertions.BadLength.selector, 0));
         items[0].outputLength = 2;
+        refusedSampling(655, 65_536, 0);
+        refusedSampling(6_553_601, 65_536, 0);
+        refusedSampling(656, 0, 0);
+        refusedSampling(0, 0, 0);
+        refusedSampling(656, 65_537, 0);
+        refusedSampling(656, 65_536, 65_537);
         items[0].modelId = "x";
         refused(abi.encodeWithSelector(StandInAssertions.UnknownModel.selector, bytes32("x")));
         delete items;
         refused(abi.encodeWithSelector(StandInAssertions.NoItems.selector));
+    }
+
+    function refusedSampling(uint32 temperature, uint32 topP, uint32 minP) private {
+        (items[0].temperature, items[0].topP, items[0].minP) = (temperature, topP, minP);
+        refused(abi.encodeWithSelector(StandInAssertions.BadSampling.selector, 0));
+        (items[0].temperature, items[0].topP, items[0].minP) = (0, 65_536, 0);
+    }
+
+    /// @notice Of eleven tokens of four bits the prompt may hold each, and no other.
+    function test_post_tokenOutside_reverts() public {
+        bytes memory encoded = interfaceEncoding();
+        encoded[3] = 0x0b;
+        ModelHeader memory other = model;
+        other.interfaceHash = keccak256(abi.encodePacked("rf.iface", encoded));
+        items[0].modelId = assertions.announce(other, encoded);
+        items[0].prompt = hex"1a30";
+        post(game.leastStake());
+        items[0].prompt = hex"1b30";
+        refused(abi.encodeWithSelector(StandInAssertions.BadToken.selector, 0, 11));
+        items[0].prompt = hex"12f0";
+        refused(abi.encodeWithSelector(StandInAssertions.BadToken.selector, 0, 15));
     }
 
     function test_post_twice_reverts() public {

@@ -114,6 +114,8 @@ abstract contract Answers is Closing {
         external
     {
         uint256 gasBefore = gasleft();
+        // INVARIANT: no game asks for more, and no key's numbers are cut off.
+        if (levels > 6) revert Tree.OutOfTree();
         bytes32 key = Facts.openKey(assertion, levels, children.length, hash);
         if (state.facts[key] != 0) return;
         bytes32 sent = Tree.openingRoot(children, levels);

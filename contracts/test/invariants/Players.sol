@@ -107,6 +107,7 @@ contract Players is GameTest {
     /// @dev A wrong trace, and garbage in the node without positions, before or after it.
     function plant(bytes32 seed, uint256 node, uint256 flat, int32 delta) internal returns (Posted memory p) {
         (p.item.modelId, p.item.tokenBits, p.item.seed) = (modelId(), 4, seed);
+        p.item.topP = 65_536;
         (p.item.promptLength, p.item.outputLength) = (PROMPT, OUTPUT);
         int32[][] memory v = toy.make(p.item, node, flat, delta);
         p.committed = toy.register(v, delta % 2 == 0 ? Hashing.chunkHash(0, "") : keccak256("garbage"));

@@ -105,6 +105,7 @@ abstract contract GameTest is Test {
         Item memory item;
         (item.modelId, item.tokenBits, item.promptLength, item.outputLength, item.seed) =
         (modelId(), 4, PROMPT, OUTPUT, seed);
+        item.topP = 65_536;
         int32[][] memory v = toy.make(item, node, flat, delta);
         p.committed = toy.register(v, Hashing.PAD);
         p.honest = delta == 0 ? p.committed : toy.register(toy.make(item, 0, 0, 0), Hashing.PAD);
@@ -127,7 +128,7 @@ abstract contract GameTest is Test {
             outputLength: item.outputLength,
             temperature: 0,
             topK: 0,
-            topP: 0,
+            topP: 65_536,
             minP: 0,
             seed: item.seed,
             prompt: hex"12",

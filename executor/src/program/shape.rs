@@ -65,6 +65,28 @@ impl Op {
             _ => false,
         }
     }
+
+    /// Does a step of the operation read many neighbours in a row of its `k`th input. In columns each of them would be
+    /// an opening of its own.
+    pub(super) fn reads_neighbours(&self, k: usize) -> bool {
+        match self {
+            Self::Linear { .. }
+            | Self::Rope { .. }
+            | Self::RowExp { .. }
+            | Self::SumSq { .. }
+            | Self::RowSum {}
+            | Self::Hadamard { .. }
+            | Self::RowMax {}
+            | Self::WSum {}
+            | Self::Mix { .. }
+            | Self::Argmax {}
+            | Self::BlockSum { .. }
+            | Self::Pick { .. } => k == 0,
+            Self::Score { .. } => k == 0 || k == 2,
+            Self::Hist { .. } => k < 2,
+            _ => false,
+        }
+    }
 }
 
 impl Node {

@@ -349,6 +349,11 @@ impl<S: Source> TraceProvider for Trace<S> {
         let subject = self.source.subject();
         let published = subject.published();
         let node = subject.output_node().0;
+        let width = subject.tensors.get(node as usize).map_or(0, |x| x.row(x.first));
+        if subject.item.vector && published.len() as u64 != width {
+            // No vector of another length is the model's: whichever element is asked for, there is no proof.
+            return Ok(Some(0));
+        }
         let places: Vec<(u64, u64)> =
             (0u32..).take(published.len()).map(|i| subject.output_place(i)).collect();
         let (values, _) = self.read(node, false, |from| {

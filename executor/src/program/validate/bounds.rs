@@ -180,8 +180,11 @@ impl Facts<'_> {
             Op::Embed { index, shift } => {
                 let (rows, columns, _, low, high) = self.weights()?;
                 shifts(low + i64::from(shift), high + i64::from(shift))?;
-                let most = if index == Index::Token { self.face.vocabulary } else { context };
-                ensure(rows >= most, "the table has fewer rows than there are tokens or positions")?;
+                match index {
+                    // A row beyond the vocabulary would prove what no honest side reads.
+                    Index::Token => ensure(rows == self.face.vocabulary, "the table must have a row for each token")?,
+                    Index::Position => ensure(rows >= context, "the table has fewer rows than there are positions")?,
+                }
                 Ok(fixed(columns))
             }
             Op::RowExp { bits, groups } => {
@@ -284,6 +287,7 @@ impl Facts<'_> {
                 ensure(head_dim > 0 && width % head_dim == 0, "the heads do not divide the row")?;
                 let columns = self.constant(0)?.columns;
                 ensure(columns % 2 == 0 && columns <= head_dim, "more rotated than there are dimensions")?;
+                ensure(columns <= 4096, "at most 4,096 dimensions are rotated, so that a step shows them at once")?;
                 for (k, rows) in [(0, context.div_ceil(256)), (1, 256)] {
                     let t = self.shaped(k, I32, rows, columns)?;
                     ensure(magnitude(t.low, t.high) <= ROTARY_MAX.into(), "a rotary table leaves -1 to 1")?;

@@ -128,8 +128,27 @@ pub fn validate(program: &Program) -> Result<Vec<NodeInfo>, Invalid> {
             }
         }
     }
+    layouts(program, &infos)?;
     output(program, &infos)?;
     Ok(infos)
+}
+
+/// Widest row in columns that a step may read as a row: each element is an opening of its own.
+const NEIGHBOURS_MAX: usize = 64;
+
+/// Refuses a node that is read both along time and along its rows: one of the two would not fit a transaction.
+fn layouts(program: &Program, infos: &[NodeInfo]) -> Result<(), Invalid> {
+    for (i, node) in (0u32..).zip(&program.nodes) {
+        for (k, input) in node.inputs.iter().enumerate() {
+            let Some(info) = infos.get(input.index()) else { continue };
+            let wide = info.width.at(0, 1) > NEIGHBOURS_MAX;
+            if info.layout == Layout::Columns && wide && node.op.reads_neighbours(k) {
+                let reason = format!("input {k} is also read along time: give it a node of its own");
+                return Err(Invalid::Node { node: i, op: node.op.stem(), reason });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn output(program: &Program, infos: &[NodeInfo]) -> Result<(), Invalid> {
