@@ -29,7 +29,8 @@ fn item(dice: &mut Random) -> Item {
     let architecture = [Llama, Qwen2, Qwen3, Gemma3, Bert][dice.below(5)];
     let window = matches!(architecture, Llama | Gemma3).then(|| 2 + dice.below(9) as u32);
     let vocabulary = [288, 1_300, 2_500][dice.below(3)];
-    let shape = Shape { layers: 1 + dice.below(2), window, vocabulary, ..Shape::default() };
+    let softcap = (architecture == Gemma3 && dice.below(2) == 0).then_some(5.0);
+    let shape = Shape { layers: 1 + dice.below(2), window, vocabulary, softcap, ..Shape::default() };
     let model = items::model(architecture, shape, [8, 16][dice.below(2)]);
     let sampling = Sampling {
         temperature: 10_000 + dice.below(200_000) as u32,

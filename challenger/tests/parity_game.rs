@@ -374,7 +374,7 @@ impl<'a> Play<'a> {
             }
             let stored = self.stored(id);
             let game = &self.rust.games[i];
-            let over = u8::from(stored.cursor.phase) == view::phase::OVER;
+            let over = stored.cursor.phase == view::phase::OVER;
             assert_eq!(over, game.outcome.is_some(), "game {i}: {:?}", game.outcome);
             if over {
                 continue;
@@ -393,7 +393,7 @@ impl<'a> Play<'a> {
                 Due::Proposer { deadline } => u8::from(now > deadline),
                 Due::Challenger { deadline, .. } => 2 + u8::from(now > deadline),
             };
-            assert_eq!((u8::from(turn.turn), turn.ended), (ours, answer == Some(&Answer::Proven)));
+            assert_eq!((turn.turn, turn.ended), (ours, answer == Some(&Answer::Proven)));
         }
         let open = self.rust.games.iter().filter(|game| game.outcome.is_none()).count();
         if !tally.rejected {

@@ -1,5 +1,6 @@
 //! Trees in Rust against the contract's: openings of every number of children, and chunks, through the game.
 
+mod parity;
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 #[path = "../../executor/tests/support/random.rs"]
 mod random;
@@ -11,6 +12,11 @@ use bindings::dispute_game::DisputeGame::{openCall, openChunkCall};
 use bisection::{Hash, tree};
 use challenger::arena::Arena;
 use challenger::view::{word, words};
+use executor::kernels::Sampling;
+use executor::program::op::{Op, Range};
+use executor::program::{ElementType, Layout, Shape, Width};
+use parity::twin::Twin;
+use parity::world::{Given, Plan, World};
 use random::Random;
 
 const ANYBODY: Address = Address::repeat_byte(0xbb);
@@ -70,5 +76,42 @@ fn chunks_hash_the_same() {
         };
         assert_eq!(accepted(&mut arena, &call(hash, index)), (1..=512).contains(&length), "{length} bytes");
         assert!(!accepted(&mut arena, &call(hash, index ^ 1)), "{length} bytes");
+    }
+}
+
+/// Ranges of chunks of trees of any size, below paths of trees of any size: a sum reads a row out of many.
+#[test]
+fn ranges_and_paths_prove_the_same() {
+    let (mut twin, mut dice) = (Twin::new(), Random::new(3));
+    for _ in 0..1_500 {
+        let (wide, long) = (1 << (1 + dice.below(11)), 1 << dice.below(6));
+        let width = 1 + dice.below(wide);
+        let positions = 1 + dice.below(long) as u32;
+        let position = dice.below(positions as usize) as u32;
+        let row: Vec<i64> = (0..width).map(|_| i64::from(dice.bits() as i32)).collect();
+        let total: i64 = row.iter().sum();
+        let given = |element, width: usize, row| {
+            let width = Width::Fixed(width as u32);
+            let shape = Shape { element, width, range: Range::All, layout: Layout::Rows };
+            Given { shape, first: position.into(), rows: vec![row] }
+        };
+        let world = World::new(Plan {
+            op: Op::RowSum {},
+            inputs: vec![given(ElementType::I32, width, row)],
+            own: given(ElementType::I64, 1, vec![total]),
+            constants: vec![],
+            sampling: Sampling::GREEDY,
+            position,
+            positions,
+            token: 0,
+            before: dice.below(200) as u32,
+        });
+        let (rust, mut data) = world.with(0, total, |step, from| step.element(from));
+        let (of, at) = (world.committed(), world.place(0));
+        assert_eq!(rust, Ok(total));
+        assert_eq!(twin.step(of, at, total, &data).unwrap(), total.into());
+        let i = dice.below(data.witness.len());
+        data.witness[i] ^= 1 << dice.below(8);
+        twin.step(of, at, total, &data).unwrap_err();
     }
 }
