@@ -161,6 +161,8 @@ struct Count {
     refused: usize,
     /// Refused in Rust; the contract does nothing, or takes a fact that nobody has asked for now.
     idle: usize,
+    /// Of these the facts.
+    facts: usize,
     lost: usize,
     rejected: usize,
     void: usize,
@@ -345,11 +347,16 @@ impl<'a> Play<'a> {
                     let after = self.ids.clone().into_iter().map(|id| self.stored(id)).collect::<Vec<_>>();
                     assert_eq!(format!("{before:?}"), format!("{after:?}"));
                 } else {
-                    // A fact can come at any time; for this game it is late, or its question is another.
+                    // A fact can come at any time: for this game it is late, or its question is another.
                     assert!(
                         matches!(why, Refused::Late | Refused::NotOpen | Refused::NotDue | Refused::Names),
                         "{name}: {why:?}"
                     );
+                    let receipt = self.arena.chain.send_raw(address(by), game, data, U256::ZERO).unwrap();
+                    for log in &receipt.logs {
+                        view::learn(&mut self.rust.facts, self.assertion, log, now.0);
+                    }
+                    self.count.facts += 1;
                 }
                 self.count.idle += 1;
             }
