@@ -73,6 +73,21 @@ pub(super) fn names_ask(action: &Action, game: &Game) -> Result<(), Refused> {
     if named { Ok(()) } else { Err(Refused::Names) }
 }
 
+/// An answer to what has been answered: a root or a list must be the first one, all others are determined.
+pub(super) fn is_again(action: &Action, answer: Option<&Answer>, ours: bool) -> Result<(), Refused> {
+    match (action, answer) {
+        (Action::PostRoot { .. } | Action::PostList { .. }, _) if !ours => Err(Refused::NotYours),
+        // INVARIANT: the first root and the first list are final.
+        (Action::PostRoot { root, .. }, Some(Answer::Root(first))) if root != first => Err(Refused::Names),
+        (Action::PostList { entries, .. }, Some(Answer::List(first))) if *entries != first.entries => {
+            Err(Refused::Names)
+        }
+        // One step shows what no list does.
+        (Action::PostList { .. }, Some(Answer::Proven)) => Err(Refused::NotProven),
+        _ => Ok(()),
+    }
+}
+
 /// Are these the hashes in range below the asked one?
 fn shown(question: Question, children: &[Hash]) -> Result<(), Refused> {
     let Question::Open { levels, count, hash } = question else { return Err(Refused::NotDue) };

@@ -1,6 +1,6 @@
 //! The rules: an assertion with its facts, games and money, and what every call changes.
 
-use super::answers::names_ask;
+use super::answers::{is_again, names_ask};
 use super::clock::{Clock, Due, Time};
 use super::facts::{Answer, Facts};
 use super::money::{Actor, Meter, Vault, Wei};
@@ -161,10 +161,13 @@ impl Assertion {
         action: Action,
     ) -> Result<(), Refused> {
         names_ask(&action, game)?;
+        let ours = call.by == self.proposer || Some(call.by) == self.defender;
         match game.due(&self.facts, &self.rules.spans) {
             // Doing again what is done is a success; a proof ends this game too.
             Due::Challenger { .. } => {
-                if game.answer(&self.facts, &self.rules.spans) == Some(&Answer::Proven) {
+                let answer = game.answer(&self.facts, &self.rules.spans);
+                is_again(&action, answer, ours)?;
+                if answer == Some(&Answer::Proven) {
                     self.lose(call.by, id);
                 }
                 return Ok(());
@@ -172,7 +175,6 @@ impl Assertion {
             Due::Proposer { deadline } if call.now > deadline => return Err(Refused::Late),
             Due::Proposer { .. } => {}
         }
-        let ours = call.by == self.proposer || Some(call.by) == self.defender;
         let answer = self.answer(judge, game, action, ours)?;
         if let (Answer::Root(root), Ask::Root) = (&answer.0, game.ask) {
             let leaves = u64::from(judge.nodes(game.item));

@@ -168,7 +168,7 @@ impl World {
         let (prompt, output) = (pack_tokens(&prompt, bits), pack_tokens(&output, bits));
         // The constants.
         let spare = ConstantInfo { element: ElementType::I16, rows: 1, columns: 300, low: -1, high: 5 };
-        let dummies = (0..before).map(|_| (spare, vec![1, 0].repeat(300)));
+        let dummies = (0..before).map(|_| (spare, [1, 0].repeat(300)));
         let constants: Vec<Fixed> =
             dummies.chain(constants).map(|(info, bytes)| Fixed::new(info, &bytes)).collect();
         let leaf = |(i, c): (u64, &Fixed)| {
