@@ -96,18 +96,24 @@ contract DisputeGameInvariants is Test {
         (uint256 posts,) = players.counts();
         for (uint256 i = 0; i < posts; ++i) {
             bool right = players.knownAt(i).right;
-            assertTrue(players.statusOf(i) != (right ? Status.Rejected : Status.Confirmed));
+            assertTrue(
+                players.statusOf(i) != (right ? Status.Rejected : Status.Confirmed),
+                string.concat(
+                    right ? "a right one is rejected: " : "a wrong one is confirmed: ", vm.toString(i)
+                )
+            );
         }
         assertEq(players.failure(), "");
     }
 
     /// @notice No game is stuck, and none outlasts D_max.
-    function invariant_everyGameEnds() public view {
+    function invariant_everyGameEnds() public {
+        vm.warp(players.time());
         (, uint256 games) = players.counts();
         for (uint256 i = 0; i < games; ++i) {
             if (!players.isLive(i)) continue;
             (Turn turn, bool ended) = game.turnOf(players.playedAt(i).id);
-            if (block.timestamp <= players.latest(players.playedAt(i).post)) continue;
+            if (players.time() <= players.latest(players.playedAt(i).post)) continue;
             assertTrue(ended || turn == Turn.ProposerLate || turn == Turn.ChallengerLate);
         }
     }

@@ -34,6 +34,20 @@ contract Players is GameTest {
     address internal honest = makeAddr("honest");
     uint64 internal counters;
 
+    /// @notice The time, and the price of gas. Kept here: what a cheatcode did in a call that reverts stays done, and
+    /// the reverted call is not in the sequence that forge reports.
+    uint256 public time;
+    uint256 internal baseFee;
+    uint256 internal price;
+
+    modifier now_() {
+        vm.stopPrank();
+        vm.warp(time);
+        vm.fee(baseFee);
+        vm.txGasPrice(price);
+        _;
+    }
+
     /// @notice Set once an honest player's move reverts.
     bytes public failure;
     /// @notice Bonds that the honest challenger has paid.
@@ -47,6 +61,7 @@ contract Players is GameTest {
 
     function start() external {
         deploy(6, 40, 4);
+        (time, baseFee, price) = (block.timestamp, 10 gwei, 11 gwei);
         vm.deal(honest, 1000 ether);
     }
 
@@ -89,7 +104,7 @@ contract Players is GameTest {
 
     // --- posting -----------------------------------------------------------------------------------------------
 
-    function post(uint256 seed, uint8 kind, uint16 at, int8 delta) external {
+    function post(uint256 seed, uint8 kind, uint16 at, int8 delta) external now_ {
         if (known.length == MOST_POSTS) return;
         kind %= 4;
         uint256 node = [uint256(0), 1, 2, 4, 5][at % 5];
@@ -101,7 +116,7 @@ contract Players is GameTest {
         if (kind == 1 && at % 2 == 0) p = postTrace(bytes32(~seed), 0, 0, 0, 1);
         known.push();
         Known storage k = known[known.length - 1];
-        (k.posted, k.right, k.watched, k.at) = (p, kind == 0, true, block.timestamp);
+        (k.posted, k.right, k.watched, k.at) = (p, kind == 0, true, time);
     }
 
     /// @dev A wrong trace, and garbage in the node without positions, before or after it.
@@ -122,7 +137,7 @@ contract Players is GameTest {
     // --- the others --------------------------------------------------------------------------------------------
 
     /// @notice Idle, random, self-challenging, draining: whoever it is, what they do later decides.
-    function challengeBy(uint256 which, uint8 who) external {
+    function challengeBy(uint256 which, uint8 who) external now_ {
         if (known.length == 0 || played.length >= MOST_GAMES) return;
         which %= known.length;
         address by = [challenger, stranger, proposer, defender][who % 4];
@@ -130,44 +145,44 @@ contract Players is GameTest {
     }
 
     function gasPrice(uint64 base, uint64 tip) external {
-        vm.fee(base % 200 gwei);
-        vm.txGasPrice(uint256(base % 200 gwei) + tip % 5 gwei);
+        baseFee = base % 200 gwei;
+        price = baseFee + tip % 5 gwei;
     }
 
     /// @notice The cheating proposer answers as well as it can; a stranger answers what anyone may.
-    function answerBy(uint256 which, uint8 who) external {
+    function answerBy(uint256 which, uint8 who) external now_ {
         Played memory g = played[which % played.length];
         answer(known[g.post].posted, g.id, [proposer, defender, stranger, challenger][who % 4]);
     }
 
     /// @notice A challenger asks at random.
-    function askAtRandom(uint256 which, uint256 random) external {
+    function askAtRandom(uint256 which, uint256 random) external now_ {
         Played memory g = played[which % played.length];
         if (g.challenger == honest) return;
         Posted memory p = known[g.post].posted;
-        Game memory now_ = game.gameOf(g.id);
-        if (now_.cursor.phase == Phase.Root && random % 4 == 0) {
+        Game memory asked = game.gameOf(g.id);
+        if (asked.cursor.phase == Phase.Root && random % 4 == 0) {
             vm.prank(g.challenger);
             return game.pickOutput(g.id, p.committed, uint32(random >> 8) % OUTPUT);
         }
-        if (now_.cursor.phase == Phase.Root || now_.cursor.phase == Phase.Open) {
+        if (asked.cursor.phase == Phase.Root || asked.cursor.phase == Phase.Open) {
             Spot memory s = spotOf(g.id, p.committed);
             bytes32[] memory leaves = leavesOf(p.committed, g.id, s.inNode);
             return descend(p, g.id, g.challenger, s, leaves, (random >> 8) % s.count);
         }
-        if (now_.cursor.phase == Phase.Chunk) {
-            bytes memory data = toy.chunkOf(p.committed, now_.node, now_.cursor.index);
+        if (asked.cursor.phase == Phase.Chunk) {
+            bytes memory data = toy.chunkOf(p.committed, asked.node, asked.cursor.index);
             vm.prank(g.challenger);
-            return game.pickElement(g.id, now_.hash, uint32((random >> 8) % (data.length / 4)), data);
+            return game.pickElement(g.id, asked.hash, uint32((random >> 8) % (data.length / 4)), data);
         }
-        bytes memory entries = pack(entriesOf(p, g.id, p.committed, now_.value));
+        bytes memory entries = pack(entriesOf(p, g.id, p.committed, asked.value));
         bytes32 digest = game.listOf(p.id, 0, placeOf(g.id)).digest;
         vm.prank(g.challenger);
         game.pickSegment(g.id, digest, entries, uint32((random >> 8) % (entries.length / 8)));
     }
 
     /// @notice A stranger posts a root or a list of garbage; it must not count.
-    function garbage(uint256 which) external {
+    function garbage(uint256 which) external now_ {
         Played memory g = played[which % played.length];
         Posted memory p = known[g.post].posted;
         bytes32[] memory children = new bytes32[](6);
@@ -188,20 +203,21 @@ contract Players is GameTest {
         }
     }
 
-    function timeoutBy(uint256 which, uint8 who) external {
+    function timeoutBy(uint256 which, uint8 who) external now_ {
+        bytes32 id = played[which % played.length].id;
         vm.prank(actors()[who % 6]);
-        game.timeout(played[which % played.length].id);
+        game.timeout(id);
     }
 
-    function claimBy(uint256 which) external {
+    function claimBy(uint256 which) external now_ {
         game.claim(played[which % played.length].id);
     }
 
-    function confirmBy(uint256 which) external {
+    function confirmBy(uint256 which) external now_ {
         assertions.confirm(known[which % known.length].posted.id);
     }
 
-    function withdrawBy(uint8 who, uint96 amount) external {
+    function withdrawBy(uint8 who, uint96 amount) external now_ {
         address actor = actors()[who % 5];
         if (actor == honest) return;
         uint256 balance = vault.balanceOf(actor);
@@ -212,18 +228,23 @@ contract Players is GameTest {
 
     // --- time, and the honest players --------------------------------------------------------------------------
 
-    function pass(uint32 time) public {
-        uint256 end = block.timestamp + time % 8 hours;
+    function pass(uint32 seconds_) external now_ {
+        uint256 end = time + seconds_ % 8 hours;
         honestPlayers();
-        while (block.timestamp < end) {
-            vm.warp(block.timestamp + (end - block.timestamp < STEP ? end - block.timestamp : STEP));
+        while (time < end) {
+            step(end - time < STEP ? end - time : STEP);
             honestPlayers();
         }
     }
 
-    function honestPlayers() public {
+    function step(uint256 by) internal {
+        time += by;
+        vm.warp(time);
+    }
+
+    function honestPlayers() internal {
         for (uint256 i = 0; i < known.length; ++i) {
-            bool open = block.timestamp < known[i].at + 20 hours;
+            bool open = time < known[i].at + 20 hours;
             if (known[i].right || !known[i].watched || !open || statusOf(i) != Status.Pending) continue;
             known[i].watched = false;
             honestBonds += game.bondOf(known[i].posted.item);
@@ -234,7 +255,7 @@ contract Players is GameTest {
                 try this.honestMove(i) returns (bool moved) {
                     if (!moved) break;
                 } catch (bytes memory reason) {
-                    failure = reason;
+                    failure = bytes.concat("an honest move reverts: ", reason);
                     break;
                 }
             }
@@ -269,10 +290,10 @@ contract Players is GameTest {
     }
 
     /// @notice Waits until nothing can last, closes everything, pays everybody.
-    function finish() external {
+    function finish() external now_ {
         honestPlayers();
         for (uint256 i = 0; i < 120; ++i) {
-            vm.warp(block.timestamp + STEP);
+            step(STEP);
             honestPlayers();
         }
         for (uint256 i = 0; i < played.length; ++i) {
