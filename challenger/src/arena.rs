@@ -322,11 +322,11 @@ impl Arena {
         loop {
             self.chain.advance(12);
             let stored = self.ask("gameOf", self.game, &DisputeGame::gameOfCall { id })?;
-            if u8::from(stored.cursor.phase) == view::phase::OVER {
+            if stored.cursor.phase == view::phase::OVER {
                 break;
             }
             let game = view::game(&stored, false, |node| challenger.tensor(node).ok())
-                .ok_or_else(|| ArenaError::Stuck(u8::from(stored.cursor.phase)))?;
+                .ok_or(ArenaError::Stuck(stored.cursor.phase))?;
             let (now, spans) = (self.chain.now(), self.spans());
             let mut planned = player::plan(table, &game, &facts, &spans, Side::Challenger, challenger, now)
                 .or_else(leave)?

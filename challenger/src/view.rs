@@ -106,7 +106,7 @@ pub fn game(
 ) -> Option<Game> {
     let cursor = &stored.cursor;
     let (asked, index) = (hash(stored.hash), cursor.index.to::<u64>());
-    let (ask, outcome) = match u8::from(cursor.phase) {
+    let (ask, outcome) = match cursor.phase {
         phase::ROOT => (Ask::Root, None),
         phase::OPEN => {
             let tree = if cursor.inNode { Tree::Chunks { node: stored.node } } else { Tree::Nodes };

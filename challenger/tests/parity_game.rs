@@ -288,7 +288,7 @@ impl<'a> Play<'a> {
 
     /// The calldata of an action, by a trace that has the data.
     fn encode(&mut self, id: usize, action: &Action) -> Option<Bytes> {
-        let table = Table { assertion: self.assertion, item: 0, game: self.ids[id] };
+        let table = Table { assertion: self.assertion, item: 0, game: self.ids[id], credit: self.ids[id] };
         let nodes = self.machine.nodes(0);
         let at = asked(&self.rust.games[id], nodes);
         let mut traces = self.machine.traces.borrow_mut();
@@ -386,7 +386,7 @@ impl<'a> Play<'a> {
             if over {
                 continue;
             }
-            let theirs = view::game(&stored, |node| self.machine.tensor(0, node)).unwrap();
+            let theirs = view::game(&stored, false, |node| self.machine.tensor(0, node)).unwrap();
             assert_eq!((theirs.ask, theirs.clock, theirs.outcome), (game.ask, game.clock, game.outcome));
             assert_eq!(address(game.challenger), stored.challenger);
             let metered = stored.cursor.metered.to::<u128>() * 1_000_000_000;

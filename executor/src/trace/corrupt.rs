@@ -47,6 +47,12 @@ impl<S: Source> Corrupted<S> {
         Self::at(of, node, height, index, tagged(b"rf.waste", &[&index.to_be_bytes()]))
     }
 
+    /// A root that is not pad for a node without positions.
+    pub fn bait(of: S, node: u32) -> Self {
+        let path = vec![tagged(b"rf.waste", &[&node.to_be_bytes()])];
+        Self { of, node, height: 0, index: 0, chunk: None, lie: None, path }
+    }
+
     fn at(of: S, node: u32, height: u32, index: u64, hash: Hash) -> Result<Self, TraceError> {
         let chunks = of.subject().tensors.get(node as usize).map_or(0, |x| x.chunks());
         if index >= tree::width(chunks, height) {

@@ -182,8 +182,12 @@ impl Facts<'_> {
                 shifts(low + i64::from(shift), high + i64::from(shift))?;
                 match index {
                     // A row beyond the vocabulary would prove what no honest side reads.
-                    Index::Token => ensure(rows == self.face.vocabulary, "the table must have a row for each token")?,
-                    Index::Position => ensure(rows >= context, "the table has fewer rows than there are positions")?,
+                    Index::Token => {
+                        ensure(rows == self.face.vocabulary, "the table must have a row for each token")?
+                    }
+                    Index::Position => {
+                        ensure(rows >= context, "the table has fewer rows than there are positions")?
+                    }
                 }
                 Ok(fixed(columns))
             }
@@ -287,7 +291,10 @@ impl Facts<'_> {
                 ensure(head_dim > 0 && width % head_dim == 0, "the heads do not divide the row")?;
                 let columns = self.constant(0)?.columns;
                 ensure(columns % 2 == 0 && columns <= head_dim, "more rotated than there are dimensions")?;
-                ensure(columns <= 4096, "at most 4,096 dimensions are rotated, so that a step shows them at once")?;
+                ensure(
+                    columns <= 4096,
+                    "at most 4,096 dimensions are rotated, so that a step shows them at once",
+                )?;
                 for (k, rows) in [(0, context.div_ceil(256)), (1, 256)] {
                     let t = self.shaped(k, I32, rows, columns)?;
                     ensure(magnitude(t.low, t.high) <= ROTARY_MAX.into(), "a rotary table leaves -1 to 1")?;
