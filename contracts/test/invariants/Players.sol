@@ -255,7 +255,7 @@ contract Players is GameTest {
                 try this.honestMove(i) returns (bool moved) {
                     if (!moved) break;
                 } catch (bytes memory reason) {
-                    failure = bytes.concat("an honest move reverts: ", reason);
+                    if (failure.length == 0) failure = bytes.concat("an honest move reverts: ", reason);
                     break;
                 }
             }
@@ -264,6 +264,7 @@ contract Players is GameTest {
 
     function honestMove(uint256 i) external returns (bool) {
         require(msg.sender == address(this), "not for the fuzzer");
+        vm.stopPrank();
         Played memory g = played[i];
         Posted memory p = known[g.post].posted;
         (Turn turn, bool ended) = game.turnOf(g.id);
