@@ -7,7 +7,7 @@ use challenger::arena::{Arena, ArenaError, Party};
 use executor::import::source::Architecture;
 use executor::kernels::Sampling;
 use executor::native::Native;
-use executor::trace::{Corrupted, Held, Published, Subject, Trace};
+use executor::trace::{Corrupted, Held, Published, Source, Subject, Trace};
 use support::items::Item;
 
 fn held(item: &Item) -> Held {
