@@ -175,7 +175,9 @@ fn fail(call: &'static str, error: &LocalError) -> ArenaError {
 impl Arena {
     /// Deploys all contracts.
     pub fn new() -> Result<Self, ArenaError> {
-        Self::with(config())
+        let mut this = Self::with(config())?;
+        this.settle_in()?;
+        Ok(this)
     }
 
     /// Deploys all contracts with these parameters.
@@ -212,9 +214,7 @@ impl Arena {
         let args = (config.clone(), assertions, vault, verifier).abi_encode_params();
         let game = deploy(&dispute_game::DisputeGame::BYTECODE, args)?;
         debug_assert_eq!(game, expected, "the ninth contract of this account");
-        let mut this = Self { chain, game, verifier, vault, assertions, config };
-        this.settle_in()?;
-        Ok(this)
+        Ok(Self { chain, game, verifier, vault, assertions, config })
     }
 
     /// Gives everybody a balance, and burns something: gas is told as it is in the middle of a system's life, where a
