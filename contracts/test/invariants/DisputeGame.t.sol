@@ -34,9 +34,9 @@ contract DisputeGameInvariants is Test {
         selectors[8] = players.confirmBy.selector;
         selectors[9] = players.withdrawBy.selector;
         selectors[10] = players.pass.selector;
-        selectors[11] = players.answerBy.selector;
+        selectors[11] = players.cheat.selector;
         selectors[12] = players.askAtRandom.selector;
-        selectors[13] = players.challengeBy.selector;
+        selectors[13] = players.meddle.selector;
         targetSelector(FuzzSelector(address(players), selectors));
         targetContract(address(players));
         // The fuzzer gives its senders money: none of them may be one of ours.

@@ -155,10 +155,48 @@ contract Players is GameTest {
         answer(known[g.post].posted, g.id, [proposer, defender, stranger, challenger][who % 4]);
     }
 
+    /// @notice A cheating proposer who answers as far as it can, all at once, the honest players acting in between.
+    function cheat(uint256 which) external now_ {
+        Played memory g = played[which % played.length];
+        for (uint256 i = 0; i < 8 && phaseOf(g.id) != Phase.Over; ++i) {
+            try this.cheatOnce(g, i) returns (bool answered) {
+                if (!answered) return;
+            } catch {
+                return;
+            }
+            honestPlayers();
+        }
+    }
+
+    function cheatOnce(Played memory g, uint256 i) external returns (bool) {
+        require(msg.sender == address(this), "not for the fuzzer");
+        vm.stopPrank();
+        return answer(known[g.post].posted, g.id, i % 2 == 0 ? defender : proposer);
+    }
+
+    /// @notice Somebody else asks in a challenger's game.
+    function meddle(uint256 which, uint256 random) external now_ {
+        Played memory g = played[which % played.length];
+        if (g.challenger == stranger) return;
+        bytes32 asked = keccak256(abi.encode(game.gameOf(g.id)));
+        g.challenger = stranger;
+        try this.askOnce(g, random) {} catch {}
+        if (asked != keccak256(abi.encode(game.gameOf(g.id)))) failure = "a stranger asks";
+    }
+
+    function askOnce(Played memory g, uint256 random) external {
+        require(msg.sender == address(this), "not for the fuzzer");
+        vm.stopPrank();
+        askIn(g, random);
+    }
+
     /// @notice A challenger asks at random.
     function askAtRandom(uint256 which, uint256 random) external now_ {
         Played memory g = played[which % played.length];
-        if (g.challenger == honest) return;
+        if (g.challenger != honest) askIn(g, random);
+    }
+
+    function askIn(Played memory g, uint256 random) internal {
         Posted memory p = known[g.post].posted;
         Game memory asked = game.gameOf(g.id);
         if (asked.cursor.phase == Phase.Root && random % 4 == 0) {
