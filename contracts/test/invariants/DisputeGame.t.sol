@@ -120,6 +120,8 @@ contract DisputeGameInvariants is Test {
 
     /// @notice After the longest wait everything can be closed and paid, and nobody honest has lost a bond.
     function afterInvariant() public {
+        // A prank belongs to a depth of calls, and this is the one of the fuzzer's.
+        vm.stopPrank();
         players.finish();
         invariant_solvency();
         invariant_rightSideWins();

@@ -210,13 +210,15 @@ contract Players is GameTest {
         }
         if (asked.cursor.phase == Phase.Chunk) {
             bytes memory data = toy.chunkOf(p.committed, asked.node, asked.cursor.index);
+            uint32 slot = uint32((random >> 8) % (data.length / 4));
             vm.prank(g.challenger);
-            return game.pickElement(g.id, asked.hash, uint32((random >> 8) % (data.length / 4)), data);
+            return game.pickElement(g.id, asked.hash, slot, data);
         }
         bytes memory entries = pack(entriesOf(p, g.id, p.committed, asked.value));
         bytes32 digest = game.listOf(p.id, 0, placeOf(g.id)).digest;
+        uint32 segment = uint32((random >> 8) % (entries.length / 8));
         vm.prank(g.challenger);
-        game.pickSegment(g.id, digest, entries, uint32((random >> 8) % (entries.length / 8)));
+        game.pickSegment(g.id, digest, entries, segment);
     }
 
     /// @notice A stranger posts a root or a list of garbage; it must not count.
