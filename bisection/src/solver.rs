@@ -5,7 +5,7 @@
 
 use crate::game::clock::{Due, Spans, Time};
 use crate::game::facts::{Answer, Facts, list_digest};
-use crate::game::{Action, Ask, Child, Game, Opened};
+use crate::game::{Action, Ask, Child, Game, Opened, Outcome};
 use crate::hash::Hash;
 use crate::proof;
 use crate::trace::{Subtree, TraceProvider, Tree};
@@ -36,8 +36,9 @@ pub fn next<P: TraceProvider>(
     trace: &mut P,
     now: Time,
 ) -> Result<Option<Action>, P::Error> {
-    if game.outcome.is_some() {
-        return Ok(None);
+    if let Some(outcome) = game.outcome {
+        let claims = outcome == Outcome::Void && side == Side::Challenger;
+        return Ok(claims.then_some(Action::Claim));
     }
     let answer = game.answer(facts, spans);
     let due = game.due(facts, spans);

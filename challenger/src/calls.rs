@@ -89,6 +89,7 @@ pub fn name(action: &Action) -> &'static str {
         Action::PickSegment { .. } => "pickSegment",
         Action::PickOutput { .. } => "pickOutput",
         Action::Close => "timeout",
+        Action::Claim => "claim",
     }
 }
 
@@ -199,6 +200,7 @@ pub fn encode<M: Machine>(
             Contract::pickOutputCall { id: game, root: word(root), index }.abi_encode()
         }
         Action::Close => Contract::timeoutCall { id: game }.abi_encode(),
+        Action::Claim => Contract::claimCall { id: game }.abi_encode(),
     };
     Ok(data.into())
 }

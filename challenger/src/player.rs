@@ -47,7 +47,7 @@ fn about(action: &Action) -> String {
         Action::Pick(c) | Action::PickNode(c) => format!("child {}", c.child),
         Action::PickElement { slot, .. } => format!("element {slot} of the chunk"),
         Action::PickSegment { segment, entries, .. } => format!("segment {segment} of {}", entries.len()),
-        Action::Close => String::new(),
+        Action::Close | Action::Claim => String::new(),
     }
 }
 

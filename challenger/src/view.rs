@@ -97,7 +97,7 @@ fn place(x: &dispute_game::Place) -> Place {
 }
 
 /// A stored game in the solver's terms; `shape` gives the tensor of a node, `rejected` says whether another game has
-/// rejected the assertion: then there is nothing left to do but `claim`. `None` if there is no such game, or it asks
+/// rejected the assertion: then there is nothing left to do but to claim. `None` if there is no such game, or it asks
 /// for what the item's program does not have.
 pub fn game(
     stored: &dispute_game::Game,
@@ -130,8 +130,8 @@ pub fn game(
             (Ask::Element { place, value: stored.value }, None)
         }
         phase::OUTPUT => (Ask::Output { index: u32::try_from(index).ok()? }, None),
-        // The contract does not say who lost: its log does.
-        phase::OVER => (Ask::Root, Some(Outcome::Void)),
+        // How it ended is in the log; there is nothing left to do.
+        phase::OVER => (Ask::Root, Some(Outcome::Claimed)),
         _ => return None,
     };
     let outcome = outcome.or(rejected.then_some(Outcome::Void));

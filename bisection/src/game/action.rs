@@ -88,6 +88,8 @@ pub enum Action {
     },
     /// Closes a game that is over: a side is late, or the ask is proven.
     Close,
+    /// Takes bond and gas of a game that another's rejection cut short.
+    Claim,
 }
 
 /// Why the contract reverts.

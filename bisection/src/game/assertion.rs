@@ -3,7 +3,7 @@
 use super::answers::{is_again, names_ask};
 use super::clock::{Clock, Due, Time};
 use super::facts::{Answer, Facts};
-use super::money::{Actor, Meter, Vault, Wei};
+use super::money::{Actor, Meter, Pool, Vault, Wei};
 use super::{Action, Ask, Game, Judge, Outcome, Refused, Rules};
 use crate::trace::{Subtree, Tree};
 
@@ -50,6 +50,8 @@ pub struct Assertion {
     pub games: Vec<Game>,
     /// What is held, owed and burned.
     pub vault: Vault,
+    /// What its rejection left for the games that were cut short.
+    pub pool: Pool,
 }
 
 impl Assertion {
@@ -67,6 +69,7 @@ impl Assertion {
             facts: Facts::default(),
             games: Vec::new(),
             vault,
+            pool: Pool::default(),
         }
     }
 
@@ -89,7 +92,7 @@ impl Assertion {
             challenger_left: self.rules.spans.window.less(call.now.since(self.posted)),
         };
         let mut asked_gas = Meter::default();
-        asked_gas.add(call.by, call.cost, self.rules.terms.gas_max);
+        asked_gas.add(call.cost, self.rules.terms.gas_max);
         let (answered_gas, outcome) = (Meter::default(), None);
         let challenger = call.by;
         self.games.push(Game { item, challenger, ask: Ask::Root, clock, outcome, asked_gas, answered_gas });
@@ -111,6 +114,9 @@ impl Assertion {
 
     /// Plays one move of a game. A refused move changes nothing.
     pub fn play(&mut self, judge: &impl Judge, call: Call, id: usize, action: Action) -> Result<(), Refused> {
+        if action == Action::Claim {
+            return self.claim(id);
+        }
         let game = self.games.get(id).filter(|game| game.outcome.is_none()).ok_or(Refused::NotOpen)?.clone();
         match action {
             Action::Close => self.close(call, id, &game),
@@ -146,7 +152,7 @@ impl Assertion {
         if let Some(game) = self.games.get_mut(id) {
             game.ask = ask;
             game.clock = game.clock.moved(answered, call.now);
-            game.asked_gas.add(call.by, call.cost, self.rules.terms.gas_max);
+            game.asked_gas.add(call.cost, self.rules.terms.gas_max);
         }
         Ok(())
     }
@@ -186,8 +192,10 @@ impl Assertion {
         }
         let proven = answer.0 == Answer::Proven;
         let first = self.facts.put(game.ask.question(game.item), call.now, answer.0);
-        if let Some(game) = self.games.get_mut(id).filter(|_| ours && first) {
-            game.answered_gas.add(call.by, call.cost, self.rules.terms.gas_max);
+        // The proposer needs no meter: what is left of a lost bond is its own.
+        let credited = first && Some(call.by) == self.defender;
+        if let Some(game) = self.games.get_mut(id).filter(|_| credited) {
+            game.answered_gas.add(call.cost, self.rules.terms.gas_max);
         }
         if proven {
             self.lose(call.by, id);
@@ -214,26 +222,41 @@ impl Assertion {
     fn lose(&mut self, closer: Actor, id: usize) {
         if let Some(game) = self.games.get_mut(id) {
             game.outcome = Some(Outcome::ChallengerLost);
-            self.vault.split_bond(&self.rules.terms, closer, self.proposer, &game.answered_gas);
+            let answered = (self.defender.unwrap_or(self.proposer), game.answered_gas);
+            self.vault.split_bond(&self.rules.terms, closer, answered, self.proposer);
         }
     }
 
     fn reject(&mut self, closer: Actor, id: usize) {
         self.status = Status::Rejected;
         let mut winner = None;
-        let mut others = Vec::new();
+        let mut live = Wei(0);
         for (i, game) in self.games.iter_mut().enumerate().filter(|(_, game)| game.outcome.is_none()) {
-            let claim = (game.challenger, game.asked_gas.total);
             if i == id {
                 game.outcome = Some(Outcome::Rejected);
-                winner = Some(claim);
+                winner = Some((game.challenger, game.asked_gas));
             } else {
                 game.outcome = Some(Outcome::Void);
-                others.push(claim);
+                // The contract keeps this sum as games move, so that it needs no loop.
+                live = live.plus(game.asked_gas.0);
             }
         }
         if let Some(winner) = winner {
-            self.vault.split_stake(&self.rules.terms, closer, winner, &others);
+            self.pool = self.vault.split_stake(&self.rules.terms, closer, winner, live);
+        }
+    }
+
+    /// Pays a game that another's rejection cut short.
+    fn claim(&mut self, id: usize) -> Result<(), Refused> {
+        let game = self.games.get_mut(id).ok_or(Refused::NotOpen)?;
+        match game.outcome {
+            None => Err(Refused::NotOver),
+            Some(Outcome::Void) => {
+                game.outcome = Some(Outcome::Claimed);
+                self.vault.claim(&self.rules.terms, game.challenger, game.asked_gas, self.pool);
+                Ok(())
+            }
+            Some(_) => Ok(()),
         }
     }
 }

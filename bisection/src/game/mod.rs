@@ -115,7 +115,7 @@ pub struct Game {
     pub outcome: Option<Outcome>,
     /// The challenger's gas.
     pub asked_gas: Meter,
-    /// The gas of proposer and defender key.
+    /// The gas of the defender key.
     pub answered_gas: Meter,
 }
 
@@ -126,8 +126,10 @@ pub enum Outcome {
     ChallengerLost,
     /// The assertion is rejected by this game.
     Rejected,
-    /// The assertion was rejected by another game.
+    /// The assertion was rejected by another game: bond and gas are to be claimed.
     Void,
+    /// They have been claimed.
+    Claimed,
 }
 
 impl Game {

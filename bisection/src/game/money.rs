@@ -55,25 +55,28 @@ impl Terms {
     }
 }
 
-/// Gas metered in one game, capped.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Meter {
-    /// All that was credited.
-    pub total: Wei,
-    by: BTreeMap<Actor, Wei>,
-}
+/// Gas of one side metered in one game, capped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meter(pub Wei);
 
 impl Meter {
     /// Credits what a move has cost, up to the cap of the game; what was credited.
-    pub fn add(&mut self, by: Actor, cost: Wei, cap: Wei) -> Wei {
+    pub fn add(&mut self, cost: Wei, cap: Wei) -> Wei {
         let mut room = cap;
-        room.take(self.total);
+        room.take(self.0);
         let credited = room.take(cost);
-        self.total = self.total.plus(credited);
-        let account = self.by.entry(by).or_default();
-        *account = account.plus(credited);
+        self.0 = self.0.plus(credited);
         credited
     }
+}
+
+/// What a rejection leaves for the games that it cut short.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// To be divided.
+    pub amount: Wei,
+    /// Their gas together.
+    pub gas: Wei,
 }
 
 /// What is held, owed and burned. Payments are pulled, so a debt is final when it is written.
@@ -103,42 +106,38 @@ impl Vault {
         self.burned = self.burned.plus(from.take(amount));
     }
 
-    /// A challenger has lost: a quarter is burned, the closer has its fee, then whoever answered its gas, the proposer
-    /// what is left.
-    pub fn split_bond(&mut self, terms: &Terms, closer: Actor, proposer: Actor, answers: &Meter) {
+    /// A challenger has lost: a quarter is burned, the closer has its fee, who answered its gas, the proposer what is
+    /// left.
+    pub fn split_bond(&mut self, terms: &Terms, closer: Actor, answered: (Actor, Meter), proposer: Actor) {
         let mut bond = self.held.take(terms.bond);
         self.burn(&mut bond, Wei(terms.bond.0 >> 2));
         self.pay(closer, &mut bond, terms.fee);
-        answers.by.iter().for_each(|(to, gas)| self.pay(*to, &mut bond, *gas));
+        self.pay(answered.0, &mut bond, answered.1.0);
         let rest = bond;
         self.pay(proposer, &mut bond, rest);
     }
 
-    /// The assertion is rejected: half is burned, the closer has its fee, the rejecting game bounty and gas, every other
-    /// live game its gas in full or its part of what is left; every game its bond. The rest is burned.
-    pub fn split_stake(
-        &mut self,
-        terms: &Terms,
-        closer: Actor,
-        winner: (Actor, Wei),
-        others: &[(Actor, Wei)],
-    ) {
+    /// The assertion is rejected: half is burned, the closer has its fee, the rejecting game its bond, bounty and gas. Of
+    /// the rest the gas of all other live games, or what there is of it, stays for their claims; what is over is burned.
+    pub fn split_stake(&mut self, terms: &Terms, closer: Actor, winner: (Actor, Meter), live: Wei) -> Pool {
         let mut stake = self.held.take(terms.stake);
         self.burn(&mut stake, Wei(terms.stake.0 >> 1));
         self.pay(closer, &mut stake, terms.fee);
-        self.pay(winner.0, &mut stake, terms.bounty.plus(winner.1));
-        // The contract keeps this sum as games move, so that it needs no loop.
-        let live = others.iter().fold(Wei(0), |sum, (_, gas)| sum.plus(*gas));
-        let pool = stake.min(live);
-        for (challenger, gas) in others {
-            self.pay(*challenger, &mut stake, pool.share(*gas, live));
-        }
+        self.pay(winner.0, &mut stake, terms.bounty.plus(winner.1.0));
+        let mut bond = self.held.take(terms.bond);
+        self.pay(winner.0, &mut bond, terms.bond);
+        let amount = stake.take(live);
+        self.hold(amount);
         let rest = stake;
         self.burn(&mut stake, rest);
-        for (challenger, _) in others.iter().chain([&winner]) {
-            let mut bond = self.held.take(terms.bond);
-            self.pay(*challenger, &mut bond, terms.bond);
-        }
+        Pool { amount, gas: live }
+    }
+
+    /// A game that was cut short takes its bond and its part of the pool. What rounding leaves of the pool stays held.
+    pub fn claim(&mut self, terms: &Terms, challenger: Actor, gas: Meter, pool: Pool) {
+        let due = terms.bond.plus(pool.amount.share(gas.0, pool.gas));
+        let mut paid = self.held.take(due);
+        self.pay(challenger, &mut paid, due);
     }
 
     /// The assertion is confirmed: its stake is free.
@@ -182,31 +181,37 @@ mod tests {
     }
 
     #[test]
-    fn gas_is_credited_to_whoever_spent_it_up_to_the_cap() {
+    fn gas_is_credited_up_to_the_cap_and_paid_from_a_lost_bond() {
         let mut meter = Meter::default();
-        assert_eq!(meter.add(PROPOSER, Wei(60), TERMS.gas_max), Wei(60));
-        assert_eq!(meter.add(DEFENDER, Wei(60), TERMS.gas_max), Wei(40));
-        assert_eq!(meter.add(PROPOSER, Wei(1), TERMS.gas_max), Wei(0));
-        let mut vault = vault(1);
-        vault.split_bond(&TERMS, CLOSER, PROPOSER, &meter);
-        assert_eq!([PROPOSER, DEFENDER, CLOSER].map(|a| owed(&vault, a)), [60, 40, 50]);
-        assert_eq!((vault.burned, vault.held), (Wei(50), TERMS.stake));
+        assert_eq!(meter.add(Wei(60), TERMS.gas_max), Wei(60));
+        assert_eq!(meter.add(Wei(60), TERMS.gas_max), Wei(40));
+        assert_eq!(meter.add(Wei(1), TERMS.gas_max), Wei(0));
+        let mut vault = vault(2);
+        vault.split_bond(&TERMS, CLOSER, (DEFENDER, Meter(Wei(70))), PROPOSER);
+        assert_eq!([PROPOSER, DEFENDER, CLOSER].map(|a| owed(&vault, a)), [30, 70, 50]);
+        assert_eq!((vault.burned, vault.held), (Wei(50), Wei(2_700)));
+        vault.split_bond(&TERMS, CLOSER, (DEFENDER, meter), PROPOSER);
+        assert_eq!([PROPOSER, DEFENDER, CLOSER].map(|a| owed(&vault, a)), [30, 170, 100]);
     }
 
     #[test]
     fn the_rejecting_game_is_paid_in_full_and_the_others_share() {
         let mut vault = vault(3);
         let (winner, b, c) = (Actor(10), Actor(11), Actor(12));
-        vault.split_stake(&TERMS, CLOSER, (winner, Wei(100)), &[(b, Wei(100)), (c, Wei(50))]);
+        let pool = vault.split_stake(&TERMS, CLOSER, (winner, Meter(Wei(100))), Wei(150));
         // Of 1,250 are left 1,250 - 50 - 1,000 - 100 = 100, for 150.
+        assert_eq!(pool, Pool { amount: Wei(100), gas: Wei(150) });
+        vault.claim(&TERMS, b, Meter(Wei(100)), pool);
+        vault.claim(&TERMS, c, Meter(Wei(50)), pool);
         assert_eq!([winner, b, c, CLOSER].map(|a| owed(&vault, a)), [1_300, 266, 233, 50]);
-        assert_eq!((vault.burned, vault.held, vault.total()), (Wei(1_251), Wei(0), Wei(3_100)));
+        assert_eq!((vault.burned, vault.held, vault.total()), (Wei(1_250), Wei(1), Wei(3_100)));
     }
 
     #[test]
     fn one_other_game_always_has_its_gas() {
-        let mut vault = vault(2);
-        vault.split_stake(&TERMS, CLOSER, (Actor(10), TERMS.gas_max), &[(Actor(11), TERMS.gas_max)]);
+        let (mut vault, gas) = (vault(2), Meter(TERMS.gas_max));
+        let pool = vault.split_stake(&TERMS, CLOSER, (Actor(10), gas), TERMS.gas_max);
+        vault.claim(&TERMS, Actor(11), gas, pool);
         assert_eq!(owed(&vault, Actor(11)), 300);
     }
 
@@ -216,7 +221,7 @@ mod tests {
         let terms = Terms { stake: Wei(100_000), ..TERMS };
         vault.hold(terms.stake);
         vault.hold(terms.bond);
-        vault.split_stake(&terms, CLOSER, (Actor(10), Wei(7)), &[]);
+        vault.split_stake(&terms, CLOSER, (Actor(10), Meter(Wei(7))), Wei(0));
         assert_eq!((owed(&vault, Actor(10)), vault.burned), (1_207, Wei(100_000 - 1_007 - 50)));
     }
 }

@@ -208,7 +208,7 @@ impl World {
     fn run(&mut self) {
         for step in 0..4_000 {
             if self.assertion.status != Status::Pending {
-                return;
+                return self.claim();
             }
             if !self.honest_proposer {
                 // The second comes late and finds everything answered.
@@ -232,6 +232,20 @@ impl World {
             let _ = self.assertion.confirm(self.now);
         }
         panic!("the assertion does not settle");
+    }
+
+    /// Games that another has cut short are paid: once, and to nobody but their challengers.
+    fn claim(&mut self) {
+        for id in 0..self.assertion.games.len() {
+            let void = self.assertion.games[id].outcome == Some(Outcome::Void);
+            assert_eq!(self.solve(id, Side::Challenger), void.then_some(Action::Claim));
+            for _ in 0..2 {
+                assert!(self.play(STRANGER, id, Action::Claim));
+            }
+            assert_eq!(self.solve(id, Side::Challenger), None);
+        }
+        let left = self.assertion.vault.held.0;
+        assert!(left < 5, "what rounding leaves: {left}");
     }
 
     fn owed(&self, actor: Actor) -> u128 {
@@ -287,8 +301,8 @@ fn honest_challengers(small: bool, tight: bool, lie: Option<&dyn Fn(&Toy) -> Toy
         .assertion
         .games
         .iter()
-        .filter(|g| g.outcome == Some(Outcome::Void))
-        .map(|g| g.asked_gas.total.0)
+        .filter(|g| matches!(g.outcome, Some(Outcome::Void | Outcome::Claimed)))
+        .map(|g| g.asked_gas.0.0)
         .sum();
     for honest in [A, C] {
         for outcome in world.outcomes(honest) {

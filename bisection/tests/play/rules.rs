@@ -106,8 +106,14 @@ fn an_answer_counts_for_every_game_and_a_late_one_for_none() {
         .close(STRANGER)
         .legal()
         .expect(REJECTED, Status::Rejected)
+        .play(STRANGER, Action::Claim)
+        .legal()
+        .expect(REJECTED, Status::Rejected)
         .game(1)
         .expect(Some(Outcome::Void), Status::Rejected)
+        .play(STRANGER, Action::Claim)
+        .legal()
+        .expect(Some(Outcome::Claimed), Status::Rejected)
         .challenge(B)
         .refused(Refused::NotOpen);
 }

@@ -197,10 +197,13 @@ abstract contract GameBase {
         game.cursor = cursor;
     }
 
-    /// @dev What a transaction cost, in gwei, and not more than the cap leaves.
+    /// @dev What a move cost, in gwei, and not more than the cap leaves.
     function _cost(uint256 gasBefore, uint256 payload, uint256 already) private view returns (uint256 cost) {
-        uint256 used =
-            Clocks.max(gasBefore - gasleft() + OVERHEAD + payload * BYTE, TRANSACTION + payload * BYTE_FLOOR);
+        uint256 used = gasBefore - gasleft() + payload * BYTE;
+        // INVARIANT: no base is repaid twice: code may make several moves in the one transaction that it pays.
+        if (msg.sender == tx.origin && msg.sender.code.length == 0) {
+            used = Clocks.max(used + OVERHEAD, TRANSACTION + payload * BYTE_FLOOR);
+        }
         uint256 price = Clocks.min(tx.gasprice, Clocks.min(block.basefee + GAS_TIP, GAS_PRICE_CAP));
         cost = Clocks.min(used * price / METER_UNIT, GAS_REPAID / METER_UNIT - already);
     }

@@ -302,10 +302,8 @@ library Reader {
 
     /// @dev Reads the path of a leaf and checks that it leads to a root.
     function climb(Step memory x, bytes32 leaf, uint256 index, uint256 leaves, bytes32 root) private pure {
-        bytes32[] memory level = new bytes32[](1);
-        level[0] = leaf;
         bytes32 reached;
-        (reached, x.cursor) = Tree.rangeRoot(level, index, leaves, x.cursor, x.end);
+        (reached, x.cursor) = Tree.pathRootAt(leaf, index, leaves, x.cursor, x.end);
         // INVARIANT: what was opened is what the root commits to, at its own index.
         if (reached != root) revert NotCommitted();
     }

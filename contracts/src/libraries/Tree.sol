@@ -92,22 +92,31 @@ library Tree {
         pure
         returns (bytes32)
     {
-        // INVARIANT: the node is one of its level.
-        if (index >= count) revert OutOfTree();
+        // INVARIANT: the node is one of its level, and the count of a level above has a meaning.
+        if (index >= count || count >> 64 != 0 || levels > 64) revert OutOfTree();
         uint256 used;
-        for (uint256 level = 0; level < levels; ++level) {
-            bytes32 sibling = Hashing.PAD;
-            if (index ^ 1 < count) {
-                // INVARIANT: a sibling in range is sent.
-                if (used == siblings.length) revert WrongCount(siblings.length, used + 1);
-                sibling = siblings[used++];
+        uint256 sent = siblings.length;
+        (bytes8 tag, bytes32 pad) = ("rf.node_", Hashing.PAD);
+        // As in `pathRootAt`.
+        assembly ("memory-safe") {
+            let p := mload(0x40)
+            mstore(p, tag)
+            for {} levels { levels := sub(levels, 1) } {
+                let sibling := pad
+                if lt(xor(index, 1), count) {
+                    sibling := calldataload(add(siblings.offset, shl(5, used)))
+                    used := add(used, 1)
+                }
+                let right := shl(5, and(index, 1))
+                mstore(add(add(p, 8), right), node)
+                mstore(sub(add(p, 40), right), sibling)
+                node := keccak256(p, 72)
+                index := shr(1, index)
+                count := shr(1, add(count, 1))
             }
-            node = index & 1 == 1 ? Hashing.nodeHash(sibling, node) : Hashing.nodeHash(node, sibling);
-            index >>= 1;
-            count = (count + 1) >> 1;
         }
-        // INVARIANT: nothing else is sent.
-        if (used != siblings.length) revert WrongCount(siblings.length, used);
+        // INVARIANT: all siblings in range are sent, and nothing else.
+        if (used != sent) revert WrongCount(sent, used);
         return node;
     }
 
@@ -137,7 +146,8 @@ library Tree {
         uint256 hi = lo + level.length;
         // INVARIANT: the range is not empty and lies in the tree.
         if (level.length == 0 || hi > leaves) revert OutOfTree();
-        for (; leaves > 1; leaves = (leaves + 1) >> 1) {
+        // Until the range is one node; what is above it is a path.
+        for (; hi - lo > 1; leaves = (leaves + 1) >> 1) {
             uint256 made;
             uint256 taken;
             if (lo & 1 == 1) {
@@ -156,7 +166,46 @@ library Tree {
             lo >>= 1;
             hi = (hi + 1) >> 1;
         }
-        return (level[0], cursor);
+        return pathRootAt(level[0], lo, leaves, cursor, end);
+    }
+
+    /// @notice Root of the tree that has this node, the siblings being read from calldata.
+    /// @param node The hash to start from.
+    /// @param index Its index in its level.
+    /// @param count Nodes of its level.
+    /// @param cursor Offset of the siblings in calldata: from the bottom, those in range only.
+    /// @param end The first offset that must not be read.
+    /// @return root Of the tree.
+    /// @return next The offset after the siblings.
+    function pathRootAt(bytes32 node, uint256 index, uint256 count, uint256 cursor, uint256 end)
+        internal
+        pure
+        returns (bytes32 root, uint256 next)
+    {
+        // INVARIANT: the node is one of its level, and halving the level ends.
+        if (index >= count || count >> 64 != 0) revert OutOfTree();
+        (bytes8 tag, bytes32 pad) = ("rf.node_", Hashing.PAD);
+        // `Hashing.nodeHash` with its buffer kept: a step has some hundred of them. The node goes to the right if its
+        // index is odd. A level is never below 1, and a tree has less than 65: a cursor cannot wrap.
+        assembly ("memory-safe") {
+            let p := mload(0x40)
+            mstore(p, tag)
+            for {} gt(count, 1) { count := shr(1, add(count, 1)) } {
+                let sibling := pad
+                if lt(xor(index, 1), count) {
+                    sibling := calldataload(cursor)
+                    cursor := add(cursor, 32)
+                }
+                let right := shl(5, and(index, 1))
+                mstore(add(add(p, 8), right), node)
+                mstore(sub(add(p, 40), right), sibling)
+                node := keccak256(p, 72)
+                index := shr(1, index)
+            }
+        }
+        // INVARIANT: no byte outside of the witness is used.
+        if (cursor > end) revert ShortWitness();
+        return (node, cursor);
     }
 
     /// @dev The hash at a cursor.

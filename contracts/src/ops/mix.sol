@@ -66,28 +66,52 @@ library Mix {
     {
         Elements.requireI32(w);
         Elements.requireMantissas(v);
-        // INVARIANT: a lane of 16 bits has an exponent as its high byte.
-        if (e.element != 0) revert Elements.WrongType();
+        // INVARIANT: a lane of 16 bits has an exponent as its high byte, and their maximum is one of them.
+        if (e.element != 0 || top > type(int8).max || top < type(int8).min) revert Elements.WrongType();
         uint256 count = w.count;
-        for (uint256 i = 0; i < count; i = Elements.step(i, 8)) {
-            total += eight(Elements.lanes32(w, i), Elements.lanes16(e, i), Elements.lanes16(v, i), top);
+        for (uint256 i = 0; i < count; i = Elements.step(i, 16)) {
+            // The second half may begin up to 7 elements behind the last: within the 64 bytes of zeros there.
+            uint256 second = Elements.lanes32(w, Elements.step(i, 8));
+            total += sixteen(
+                Elements.lanes32(w, i), second, shifts(Elements.lanes16(e, i), top), Elements.lanes16(v, i)
+            );
         }
         // An i8 value counted 256 times: every product is a multiple, so the shift loses nothing.
         return v.element == 0 ? total >> 8 : total;
     }
 
-    /// @dev Of eight lanes: of 32 bits a weight, of 16 bits an exponent (its high byte) and a value. Products have 47
-    /// bits; zeros behind the last element add nothing. One comparison finds a shift below 0 or above 31.
-    function eight(uint256 w, uint256 e, uint256 v, int256 top) private pure returns (int256 total) {
+    /// @dev top - e, and 0 where that is below 0, of the sixteen exponents that are the high bytes of their lanes. In the
+    /// low bytes; the high ones are 0.
+    function shifts(uint256 e, int256 top) private pure returns (uint256 right) {
         assembly ("memory-safe") {
-            for { let lane := 8 } lane { lane := sub(lane, 1) } {
-                let right := sub(top, sar(248, e))
-                if gt(right, 31) { right := mul(31, sgt(right, 0)) }
-                total := add(total, mul(sar(right, sar(224, w)), sar(240, v)))
-                w := shl(32, w)
-                e := shl(16, e)
-                v := shl(16, v)
-            }
+            let ones := 0x0001000100010001000100010001000100010001000100010001000100010001
+            // Both counted from -128, so 0 ..= 255, and 256 is added: no lane borrows, and bit 8 says top >= e.
+            let biased := xor(shr(8, e), mul(ones, 0x80))
+            right := sub(mul(ones, add(384, top)), biased)
+            right := and(right, mul(and(shr(8, right), ones), 0xff))
+        }
+    }
+
+    /// @dev Of sixteen lanes: of 32 bits a weight (eight in `w`, eight in `x`), of 16 bits a shift and a value. Products
+    /// have 47 bits; zeros behind the last element add nothing. A shift of 31 and more leaves the sign alone, as 31 does.
+    function sixteen(uint256 w, uint256 x, uint256 right, uint256 v) private pure returns (int256 total) {
+        assembly ("memory-safe") {
+            total := add(total, mul(sar(byte(1, right), sar(224, w)), sar(240, v)))
+            total := add(total, mul(sar(byte(3, right), sar(224, shl(32, w))), sar(240, shl(16, v))))
+            total := add(total, mul(sar(byte(5, right), sar(224, shl(64, w))), sar(240, shl(32, v))))
+            total := add(total, mul(sar(byte(7, right), sar(224, shl(96, w))), sar(240, shl(48, v))))
+            total := add(total, mul(sar(byte(9, right), sar(224, shl(128, w))), sar(240, shl(64, v))))
+            total := add(total, mul(sar(byte(11, right), sar(224, shl(160, w))), sar(240, shl(80, v))))
+            total := add(total, mul(sar(byte(13, right), sar(224, shl(192, w))), sar(240, shl(96, v))))
+            total := add(total, mul(sar(byte(15, right), sar(224, shl(224, w))), sar(240, shl(112, v))))
+            total := add(total, mul(sar(byte(17, right), sar(224, x)), sar(240, shl(128, v))))
+            total := add(total, mul(sar(byte(19, right), sar(224, shl(32, x))), sar(240, shl(144, v))))
+            total := add(total, mul(sar(byte(21, right), sar(224, shl(64, x))), sar(240, shl(160, v))))
+            total := add(total, mul(sar(byte(23, right), sar(224, shl(96, x))), sar(240, shl(176, v))))
+            total := add(total, mul(sar(byte(25, right), sar(224, shl(128, x))), sar(240, shl(192, v))))
+            total := add(total, mul(sar(byte(27, right), sar(224, shl(160, x))), sar(240, shl(208, v))))
+            total := add(total, mul(sar(byte(29, right), sar(224, shl(192, x))), sar(240, shl(224, v))))
+            total := add(total, mul(sar(byte(31, right), sar(224, shl(224, x))), sar(240, shl(240, v))))
         }
     }
 

@@ -351,4 +351,23 @@ contract AnswersTest is GameTest {
         assertLe(game.gameOf(id).cursor.metered, 0.2 ether / 1 gwei);
         assertGt(game.gameOf(id).cursor.answered, credited);
     }
+
+    /// @notice A transaction's base is repaid to a plain account; code, which may make many moves in one, gets none.
+    function test_meter_codeHasNoBase() public {
+        bytes32 second = challengeAs(p, challenger, 7);
+        (uint256 plain, uint256 code) = (metered(id), metered(second));
+        answer(p, id, proposer);
+        vm.prank(challenger, challenger);
+        game.pickOutput(id, p.committed, 0);
+        vm.etch(challenger, hex"00");
+        vm.prank(challenger, challenger);
+        game.pickOutput(second, p.committed, 0);
+        (plain, code) = (metered(id) - plain, metered(second) - code);
+        // 27,000 gas at 11 gwei, give or take what is warm the second time.
+        assertGt(plain, code + 20_000 * 11);
+    }
+
+    function metered(bytes32 played) private view returns (uint256) {
+        return game.gameOf(played).cursor.metered;
+    }
 }
