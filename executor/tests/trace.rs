@@ -3,88 +3,30 @@
 
 mod support;
 
-use std::ops::ControlFlow;
-
 use bisection::trace::{Place, Subtree, TraceProvider, Tree};
 use bisection::{Hash, tree};
-use executor::engine::{Emission, Engine, EngineError, Feed};
-use executor::generate::{Request, generate};
-use executor::import::lower::Options;
-use executor::import::run::import;
+use executor::engine::EngineError;
 use executor::import::source::Architecture;
-use executor::import::weights::Precision;
 use executor::kernels::Sampling;
-use executor::model::Model;
 use executor::native::Native;
-use executor::program::Output;
 use executor::program::op::Op;
 use executor::reference::Reference;
 use executor::trace::{
-    Corrupted, Executed, Held, Lie, Published, Source, StepKind, Subject, Trace, TraceError, worst_case,
+    Corrupted, Executed, Held, Lie, Published, Source, StepKind, Trace, TraceError, worst_case,
 };
+use support::items::{Item, model, published};
 use support::random::Random;
 use support::tiny::{self, Shape};
 use support::verifier::Verifier;
 
-const SAMPLED: Sampling =
-    Sampling { temperature: 60_000, top_k: 40, top_p: 60_000, min_p: 700, seed: [7; 32] };
-
-fn model(architecture: Architecture, shape: Shape, kv_bits: u32) -> Model {
-    let engine = |m: Model| Ok(Box::new(Native::new(&m, 1, None).unwrap()) as Box<dyn Engine>);
-    let source = tiny::model(architecture, 3, shape);
-    let options = Options { precision: Precision::W8, kv_bits };
-    Model::from_bytes(&import(&source, options, &engine, &mut |_| {}).unwrap()).unwrap()
+/// What is asked of an item's traces.
+trait Traced {
+    fn held(&self) -> Trace<Held>;
+    fn executed(&self, threads: usize, piece: usize) -> Trace<Executed>;
+    fn verifier(&self, trace_root: Hash) -> Verifier<'_>;
 }
 
-/// A right output of a model.
-fn published(model: &Model, prompt: &[u32], sampling: Sampling, max_tokens: u32) -> Published {
-    let mut engine = Native::new(model, 2, None).unwrap();
-    if let Output::Tokens { .. } = model.program().interface.output {
-        let request = Request { prompt: prompt.to_vec(), sampling, max_tokens };
-        let made = generate(&mut engine, &request, &mut |_| ControlFlow::Continue(())).unwrap();
-        return Published::Tokens(made.output);
-    }
-    let sequence = engine.open(sampling).unwrap();
-    let emissions = engine.step(&[Feed { sequence, tokens: prompt, outputs_from: 0 }], None).unwrap();
-    match emissions.concat().pop().unwrap() {
-        Emission::Vector(vector) => Published::Vector(vector),
-        Emission::Token(_) => unreachable!(),
-    }
-}
-
-struct Case {
-    model: Model,
-    prompt: Vec<u32>,
-    sampling: Sampling,
-    output: Published,
-}
-
-impl Case {
-    fn new(architecture: Architecture, sampling: Sampling, prompt: usize) -> Self {
-        let window = (architecture == Architecture::Llama).then_some(7);
-        let shape = Shape { layers: 2, window, ..Shape::default() };
-        let model = model(architecture, shape, if architecture == Architecture::Qwen3 { 8 } else { 16 });
-        let prompt = tiny::tokens(5, prompt, shape.vocabulary);
-        let output = published(&model, &prompt, sampling, 11);
-        Self { model, prompt, sampling, output }
-    }
-
-    fn all() -> Vec<Self> {
-        use Architecture::{Bert, Gemma3, Llama, Qwen2, Qwen3};
-        vec![
-            Self::new(Llama, Sampling::GREEDY, 9),
-            Self::new(Llama, SAMPLED, 1),
-            Self::new(Qwen2, Sampling::GREEDY, 5),
-            Self::new(Qwen3, SAMPLED, 4),
-            Self::new(Gemma3, SAMPLED, 8),
-            Self::new(Bert, Sampling::GREEDY, 21),
-        ]
-    }
-
-    fn subject(&self) -> Subject {
-        Subject::new(&self.model, self.sampling, self.prompt.clone(), self.output.clone())
-    }
-
+impl Traced for Item {
     fn held(&self) -> Trace<Held> {
         Trace::new(Held::new(self.subject(), &mut Native::new(&self.model, 2, None).unwrap()).unwrap())
     }
@@ -106,7 +48,7 @@ impl Case {
 
 #[test]
 fn one_root_whoever_computes_it() {
-    for case in Case::all() {
+    for case in Item::all() {
         let reference = Reference::new(case.model.clone());
         let want = Trace::new(Executed::new(case.subject(), Box::new(reference)).unwrap()).root();
         assert_eq!(case.held().root(), want);
@@ -119,7 +61,7 @@ fn one_root_whoever_computes_it() {
 /// Walks down to every chunk of some nodes, as a game does, in a trace that holds only roots.
 #[test]
 fn every_opening_lies_under_the_root() {
-    for case in Case::all() {
+    for case in Item::all() {
         let (mut executed, mut held) = (case.executed(2, usize::MAX), case.held());
         let nodes = executed.nodes();
         assert_eq!(executed.hash(Subtree::whole(Tree::Nodes, nodes.into())), Ok(executed.root()));
@@ -180,7 +122,7 @@ fn places(held: &mut Trace<Held>, random: &mut Random) -> Vec<Place> {
 
 #[test]
 fn every_step_proves_its_element() {
-    for case in Case::all() {
+    for case in Item::all() {
         let mut held = case.held();
         let verifier = case.verifier(held.root());
         let mut random = Random::new(4);
@@ -215,7 +157,7 @@ fn every_step_proves_its_element() {
 /// A trace of which only roots are held gives the same data.
 #[test]
 fn a_trace_that_is_run_again_gives_the_same_data() {
-    for case in Case::all() {
+    for case in Item::all() {
         let (mut executed, mut held) = (case.executed(2, usize::MAX), case.held());
         let mut random = Random::new(9);
         for at in places(&mut held, &mut random).into_iter().step_by(13) {
@@ -235,7 +177,7 @@ fn a_trace_that_is_run_again_gives_the_same_data() {
 /// An output that is not what an honest trace says is found and cannot be proven.
 #[test]
 fn a_wrong_output_is_seen() {
-    for mut case in Case::all() {
+    for mut case in Item::all() {
         match &mut case.output {
             Published::Tokens(tokens) => *tokens.last_mut().unwrap() ^= 1,
             Published::Vector(vector) => vector[3] ^= 1,
@@ -273,7 +215,7 @@ fn first_difference<A: Source, B: Source>(a: &mut Trace<A>, b: &mut Trace<B>) ->
 
 #[test]
 fn a_lie_is_the_first_difference_and_has_no_proof() {
-    for case in Case::all() {
+    for case in Item::all() {
         let mut honest = case.held();
         let mut random = Random::new(2);
         for at in places(&mut honest, &mut random).into_iter().step_by(19) {
@@ -314,7 +256,7 @@ fn address(at: Place) -> executor::trace::TensorAddress {
 
 #[test]
 fn nothing_answers_below_garbage() {
-    let case = &Case::all()[0];
+    let case = &Item::all()[0];
     let honest = case.held();
     let node = (0..honest.nodes()).find(|n| honest.tensor(*n).unwrap().chunks() > 8).unwrap();
     let chunks = honest.tensor(node).unwrap().chunks();
@@ -348,7 +290,7 @@ fn long_reductions_are_lists() {
     let model = model(Architecture::Llama, shape, 16);
     let prompt = tiny::tokens(5, 600, shape.vocabulary);
     let output = published(&model, &prompt, Sampling::GREEDY, 2);
-    let case = Case { model, prompt, sampling: Sampling::GREEDY, output };
+    let case = Item { model, prompt, sampling: Sampling::GREEDY, output };
     let mut held = case.held();
     let verifier = case.verifier(held.root());
     let nodes = &case.model.program().nodes;

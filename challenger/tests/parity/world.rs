@@ -3,14 +3,13 @@
 //! committed and opened here is written from docs/protocol.md, 2 and 3, without the code that opens real traces.
 
 use bisection::trace::Place;
-use bisection::{Hash, tagged, tree};
+use bisection::{Hash, proof, tagged, tree};
 use executor::kernels::Sampling;
 use executor::numerics::OutOfDomain;
 use executor::program::op::Op;
 use executor::program::{ConstantId, ConstantInfo, ElementType, Layout, Node, NodeId, Shape, record_hash};
 use executor::trace::{
-    Fault, Item, ModelHeader, Reader, Step, StepData, Stepped, Tensor, TensorAddress, pack_tokens,
-    range_siblings, token_bits,
+    Fault, Item, ModelHeader, Reader, Step, StepData, Stepped, Tensor, TensorAddress, pack_tokens, token_bits,
 };
 
 use super::twin::Committed;
@@ -39,7 +38,7 @@ impl Levels {
 
     /// What proves leaves `lo..hi`.
     fn proof(&self, lo: u64, hi: u64) -> Vec<Hash> {
-        let siblings = range_siblings(lo, hi, self.0[0].len() as u64);
+        let siblings = proof::siblings(self.0[0].len() as u64, lo, hi).unwrap();
         siblings.into_iter().map(|(height, i)| self.0[height as usize][i as usize]).collect()
     }
 }

@@ -6,7 +6,7 @@ use bisection::Hash;
 use bisection::tree::{self, CHUNK};
 
 use super::Subject;
-use super::proof::{self, range_siblings};
+use super::proof;
 use super::step::Stepped;
 use crate::kernels::Constant;
 use crate::numerics::OutOfDomain;
@@ -56,11 +56,8 @@ impl Constants {
         let values: Vec<i64> =
             (lo.saturating_mul(per)..last).map(|i| element(&constant, i)).collect::<Stepped<_>>()?;
         constant.info.element.write(&values, out);
-        let leaves = levels.first().map_or(0, |leaves| leaves.len() as u64);
-        for (height, i) in range_siblings(lo, hi, leaves) {
-            let hash = levels.get(height as usize).and_then(|level| level.get(i as usize));
-            out.extend(hash.ok_or(GONE)?.0);
-        }
+        let siblings = proof::range(levels, lo, hi).ok_or(GONE)?;
+        out.extend(siblings.iter().flat_map(|hash| hash.0));
         out.extend(of.constant_path(id).iter().flat_map(|hash| hash.0));
         Ok(())
     }

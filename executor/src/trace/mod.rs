@@ -46,7 +46,6 @@ pub use held::{HELD_TRACE_MAX, Held};
 pub use item::{Item, pack_tokens, token_bits};
 pub use model::ModelHeader;
 pub use place::{Tensor, TensorAddress};
-pub use proof::{range_root, range_siblings};
 pub use provider::{StepData, StepKind, Trace};
 pub use source::{Lie, Source, TraceError, Want};
 pub use step::{Combine, Fault, LIST_MAX, Reader, Step, Stepped, segment_terms};

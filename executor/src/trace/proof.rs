@@ -1,30 +1,17 @@
-//! Which hashes prove leaves under a root. docs/protocol.md, 3.
+//! Trees of which all levels are held, and the proofs in them. docs/protocol.md, 3.
 
-use bisection::{Hash, tree};
+use bisection::{Hash, proof, tree};
 
-/// (height, index) of the siblings that prove leaves `lo..hi` of `count`, bottom up, left before right.
-pub fn range_siblings(lo: u64, hi: u64, count: u64) -> Vec<(u32, u64)> {
-    let (mut lo, mut hi, mut count, mut height) = (lo, hi, count, 0u32);
-    let mut out = Vec::new();
-    while count > 1 {
-        if lo & 1 == 1 {
-            out.push((height, lo.saturating_sub(1)));
-        }
-        if hi & 1 == 1 && hi < count {
-            out.push((height, hi));
-        }
-        (lo, hi, count) = (lo >> 1, hi.div_ceil(2), count.div_ceil(2));
-        height = height.saturating_add(1);
-    }
-    out
+/// The hashes that prove leaves `lo..hi` in a tree of which all levels are held; `None` if it has no such leaves.
+pub(super) fn range(levels: &[Vec<Hash>], lo: u64, hi: u64) -> Option<Vec<Hash>> {
+    let count = levels.first()?.len() as u64;
+    let at = |(height, i): (u32, u64)| levels.get(height as usize)?.get(i as usize).copied();
+    proof::siblings(count, lo, hi).ok()?.into_iter().map(at).collect()
 }
 
 /// The path of one leaf in a tree of which all levels are held.
-pub(super) fn path(levels: &[Vec<Hash>], leaf: u64, out: &mut Vec<Hash>) {
-    let count = levels.first().map_or(0, |leaves| leaves.len() as u64);
-    for (height, i) in range_siblings(leaf, leaf.saturating_add(1), count) {
-        out.extend(levels.get(height as usize).and_then(|level| level.get(i as usize)));
-    }
+pub(super) fn path(levels: &[Vec<Hash>], leaf: u64) -> Option<Vec<Hash>> {
+    range(levels, leaf, leaf.saturating_add(1))
 }
 
 /// All levels of a tree from its leaves to its root; none without leaves.
@@ -46,27 +33,6 @@ pub(super) fn levels_to(leaves: Vec<Hash>, height: u32) -> Vec<Vec<Hash>> {
     levels
 }
 
-/// Root over the leaves of a range proof, as a contract computes it: `None` if hashes are missing or left over.
-pub fn range_root(leaves: Vec<Hash>, lo: u64, count: u64, proof: &[Hash]) -> Option<Hash> {
-    let (mut level, mut lo, mut count) = (leaves, lo, count);
-    let mut proof = proof.iter();
-    let mut hi = lo.checked_add(level.len() as u64)?;
-    while count > 1 {
-        if lo & 1 == 1 {
-            level.insert(0, *proof.next()?);
-        }
-        if hi & 1 == 1 {
-            level.push(if hi < count { *proof.next()? } else { tree::pad() });
-        }
-        level = tree::parents(&level);
-        (lo, hi, count) = (lo >> 1, hi.div_ceil(2), count.div_ceil(2));
-    }
-    if proof.next().is_some() {
-        return None;
-    }
-    level.first().copied()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,22 +40,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ranges_prove_themselves(count in 1..200_u64, a in 0..200_u64, b in 0..200_u64) {
+        fn ranges_of_held_trees_are_those_of_the_protocol(count in 1..200_u64, a in 0..200_u64, b in 0..200_u64) {
             let (lo, hi) = ((a % count).min(b % count), (a % count).max(b % count) + 1);
             let leaves: Vec<Hash> = (0..count).map(|i| tree::chunk_hash(i, &[7])).collect();
             let levels = levels(leaves.clone());
-            let at = |(height, i): (u32, u64)| levels[height as usize][i as usize];
-            let proof: Vec<Hash> = range_siblings(lo, hi, count).into_iter().map(at).collect();
-            let range = leaves[lo as usize..hi as usize].to_vec();
-            prop_assert_eq!(range_root(range.clone(), lo, count, &proof), Some(tree::root(leaves)));
-            let mut longer = proof.clone();
-            longer.push(tree::pad());
-            prop_assert_eq!(range_root(range, lo, count, &longer), None);
-            if hi == lo + 1 {
-                let mut one = Vec::new();
-                path(&levels, lo, &mut one);
-                prop_assert_eq!(one, proof);
-            }
+            let proved = range(&levels, lo, hi).unwrap();
+            prop_assert_eq!(Ok(proved), proof::range(leaves.clone(), lo, hi));
+            prop_assert_eq!(path(&levels, lo), proof::path(leaves, lo).ok());
+            prop_assert_eq!((range(&levels, lo, count + 1), range(&[], 0, 1)), (None, None));
         }
     }
 }

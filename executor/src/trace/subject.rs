@@ -112,8 +112,7 @@ impl Subject {
 
     /// A node's record and its path.
     pub fn record(&self, node: u32) -> (Vec<u8>, Vec<Hash>) {
-        let mut path = Vec::new();
-        proof::path(&self.records, node.into(), &mut path);
+        let path = proof::path(&self.records, node.into()).unwrap_or_default();
         let i = node as usize;
         let record = self.model.program().nodes.get(i).map(|n| n.record(i, self.model.infos()));
         (record.unwrap_or_default(), path)
@@ -126,9 +125,7 @@ impl Subject {
 
     /// Path of a constant's leaf.
     pub(super) fn constant_path(&self, id: ConstantId) -> Vec<Hash> {
-        let mut path = Vec::new();
-        proof::path(&self.constants().levels, id.0.into(), &mut path);
-        path
+        proof::path(&self.constants().levels, id.0.into()).unwrap_or_default()
     }
 
     fn constants(&self) -> &Constants {

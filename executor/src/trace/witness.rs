@@ -4,7 +4,6 @@ use bisection::tree::CHUNK;
 use bisection::{Hash, tree};
 
 use super::constants::Constants;
-use super::proof::range_siblings;
 use super::source::{Lie, Source, Want};
 use super::step::{Fault, Reader, Stepped};
 use super::{Tensor, proof};
@@ -92,13 +91,14 @@ impl<'a> TraceReader<'a> {
             }
         }
         if self.witness.is_some() {
-            for (height, i) in range_siblings(lo, hi, tensor.chunks()) {
+            let siblings = bisection::proof::siblings(tensor.chunks(), lo, hi).map_err(|_| GONE)?;
+            for (height, i) in siblings {
                 match self.source.hash(node, height, i) {
                     Some(hash) => proof.push(hash),
                     None => missing = true,
                 }
             }
-            proof::path(self.roots, node.into(), &mut proof);
+            proof.extend(proof::path(self.roots, node.into()).ok_or(GONE)?);
         }
         if missing {
             self.missing.push(Want { node, lo, hi, bytes: true });
@@ -139,12 +139,9 @@ impl<'a> TraceReader<'a> {
         let opened: Vec<u8> = opened.collect();
         if let Some(witness) = &mut self.witness {
             let levels = proof::levels(tree::chunk_hashes(0, bytes.chunks(CHUNK)));
-            let leaves = levels.first().map_or(0, |leaves| leaves.len() as u64);
+            let siblings = proof::range(&levels, lo as u64, hi as u64).ok_or(GONE)?;
             witness.extend(opened);
-            for (height, i) in range_siblings(lo as u64, hi as u64, leaves) {
-                let hash = levels.get(height as usize).and_then(|level| level.get(i as usize));
-                witness.extend(hash.ok_or(GONE)?.0);
-            }
+            witness.extend(siblings.iter().flat_map(|hash| hash.0));
         }
         Ok(wanted)
     }

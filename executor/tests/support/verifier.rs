@@ -2,11 +2,9 @@
 
 use bisection::trace::Place;
 use bisection::tree::{CHUNK, chunk_hash};
-use bisection::{Hash, tagged, tree};
+use bisection::{Hash, proof, tagged, tree};
 use executor::program::{ConstantInfo, ElementType, Layout, NodeInfo, Program, record_hash};
-use executor::trace::{
-    Fault, Item, Reader, Step, StepData, Stepped, Tensor, TensorAddress, range_root, range_siblings,
-};
+use executor::trace::{Fault, Item, Reader, Step, StepData, Stepped, Tensor, TensorAddress};
 
 /// What the witness of a step says.
 pub struct Verifier<'a> {
@@ -29,8 +27,8 @@ fn take<'a>(rest: &mut &'a [u8], n: usize) -> Stepped<&'a [u8]> {
     Ok(now)
 }
 
-fn hashes(rest: &mut &[u8], n: usize) -> Stepped<Vec<Hash>> {
-    Ok(take(rest, 32 * n)?.chunks(32).map(|h| Hash(h.try_into().unwrap())).collect())
+fn hashes(rest: &mut &[u8], n: u64) -> Stepped<Vec<Hash>> {
+    Ok(take(rest, 32 * n as usize)?.chunks(32).map(|h| Hash(h.try_into().unwrap())).collect())
 }
 
 fn ensure(ok: bool) -> Stepped<()> {
@@ -52,18 +50,19 @@ impl Openings<'_> {
     fn range(&mut self, lo: u64, lengths: &[usize], count: u64) -> Stepped<(Vec<u8>, Hash)> {
         let bytes = take(&mut self.rest, lengths.iter().sum())?.to_vec();
         let hi = lo + lengths.len() as u64;
-        let proof = hashes(&mut self.rest, range_siblings(lo, hi, count).len())?;
+        let siblings = hashes(&mut self.rest, proof::range_len(count, lo, hi))?;
         let mut at = bytes.as_slice();
         let mut leaves = Vec::new();
         for (i, length) in (lo..).zip(lengths) {
             leaves.push(chunk_hash(i, take(&mut at, *length)?));
         }
-        Ok((bytes, range_root(leaves, lo, count, &proof).ok_or(Fault::Missing)?))
+        let root = proof::range_root(count, lo, hi, leaves, &mut siblings.into_iter());
+        Ok((bytes, root.map_err(|_| Fault::Missing)?))
     }
 
     fn path(&mut self, leaf: Hash, index: u64, count: u64) -> Stepped<Hash> {
-        let proof = hashes(&mut self.rest, range_siblings(index, index + 1, count).len())?;
-        range_root(vec![leaf], index, count, &proof).ok_or(Fault::Missing)
+        let siblings = hashes(&mut self.rest, proof::path_len(count, index))?;
+        proof::path_root(count, index, leaf, &mut siblings.into_iter()).map_err(|_| Fault::Missing)
     }
 
     fn elements(&mut self, node: u32, from: (u64, u64), to: (u64, u64)) -> Stepped<Vec<i64>> {
@@ -168,8 +167,9 @@ impl Verifier<'_> {
         let i = node as usize;
         assert_eq!(data.record, self.program.nodes[i].record(i, self.infos));
         let leaf = record_hash(node, &data.record);
-        let root = range_root(vec![leaf], node.into(), data.model.nodes.into(), &data.path);
-        assert_eq!(root, Some(data.model.nodes_root));
+        let mut path = data.path.iter().copied();
+        let root = proof::path_root(data.model.nodes.into(), node.into(), leaf, &mut path);
+        assert_eq!((root, path.next()), (Ok(data.model.nodes_root), None));
         Tensor::new(self.infos[i].shape(), &self.item)
     }
 
