@@ -32,7 +32,7 @@ snapshots: ## writes the ABI, storage layouts and gas of the contracts anew
 	@scripts/snapshots.sh
 
 halmos: ## symbolic tests of the contracts, the functions check_...; installs halmos (300 MB)
-	@scripts/contracts.sh halmos
+	@scripts/contracts.sh halmos --function check_
 
 slither: ## static analysis of the contracts; installs slither with halmos
 	@scripts/contracts.sh slither .

@@ -38,4 +38,48 @@ contract TreeSymbolic {
         uint256 count = Tree.levelCount(leaves, level);
         assert((count - 1) << level < leaves && leaves <= count << level);
     }
+
+    /// @notice The paths of all leaves of a tree of three, by either way of reading siblings.
+    function check_paths_three(bytes32 a, bytes32 b, bytes32 c) public view {
+        bytes32 left = Hashing.nodeHash(a, b);
+        bytes32 right = Hashing.nodeHash(c, Hashing.PAD);
+        bytes32 root = Hashing.nodeHash(left, right);
+        assert(this.climb(a, 0, 3, 2, b, right) == root && this.read(a, 0, 3, b, right) == root);
+        assert(this.climb(b, 1, 3, 2, a, right) == root && this.read(b, 1, 3, a, right) == root);
+        assert(this.climbOne(c, 2, 3, 2, left) == root && this.read(c, 2, 3, left, 0) == root);
+    }
+
+    function climb(bytes32 node, uint256 index, uint256 count, uint256 levels, bytes32, bytes32)
+        external
+        pure
+        returns (bytes32)
+    {
+        bytes32[] calldata siblings;
+        assembly {
+            siblings.offset := 132
+            siblings.length := 2
+        }
+        return Tree.climb(node, index, count, levels, siblings);
+    }
+
+    function climbOne(bytes32 node, uint256 index, uint256 count, uint256 levels, bytes32)
+        external
+        pure
+        returns (bytes32)
+    {
+        bytes32[] calldata siblings;
+        assembly {
+            siblings.offset := 132
+            siblings.length := 1
+        }
+        return Tree.climb(node, index, count, levels, siblings);
+    }
+
+    function read(bytes32 node, uint256 index, uint256 count, bytes32, bytes32)
+        external
+        pure
+        returns (bytes32 root)
+    {
+        (root,) = Tree.pathRootAt(node, index, count, 100, 164);
+    }
 }
