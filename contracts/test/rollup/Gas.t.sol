@@ -35,9 +35,8 @@ contract BatchGasTest is RollupTest {
         uint256 floor = 21_000 + 40 * (call.length - zeros) + 10 * zeros;
         uint256 stake = game.leastStake();
         bytes32 parent = assertions.chain(1);
-        uint256 execution = gasleft();
         batches.derive(parent, data);
-        execution -= gasleft();
+        uint256 execution = vm.lastCallGas().gasTotalUsed;
         vm.prank(sequencer, sequencer);
         batches.post{value: stake}(parent, defender, data);
         uint256 charged = vm.lastCallGas().gasTotalUsed;

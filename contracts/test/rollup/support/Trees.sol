@@ -48,6 +48,11 @@ library Trees {
         }
     }
 
+    /// @notice Leaf of a tensor.
+    function chunkHash(uint256 i, bytes memory chunk) internal pure returns (bytes32) {
+        return Hashing.chunkHash(i, chunk);
+    }
+
     function depthOf(uint256 leaves) internal pure returns (uint256 d) {
         while (uint256(1) << d < leaves) ++d;
     }
