@@ -80,7 +80,7 @@ library Trees {
         out = new bytes((tokens.length * bits + 7) / 8);
         for (uint256 i = 0; i < tokens.length * bits; ++i) {
             if ((tokens[i / bits] >> (bits - 1 - i % bits)) & 1 == 1) {
-                out[i / 8] = bytes1(uint8(out[i / 8]) | uint8(1 << (7 - i % 8)));
+                out[i / 8] = bytes1(uint8(out[i / 8]) | uint8(128 / 2 ** (i % 8)));
             }
         }
     }
