@@ -78,10 +78,15 @@ library Trees {
     /// @notice Tokens, packed.
     function pack(uint256[] memory tokens, uint256 bits) internal pure returns (bytes memory out) {
         out = new bytes((tokens.length * bits + 7) / 8);
-        for (uint256 i = 0; i < tokens.length * bits; ++i) {
-            if ((tokens[i / bits] >> (bits - 1 - i % bits)) & 1 == 1) {
-                out[i / 8] = bytes1(uint8(out[i / 8]) | uint8(128 / 2 ** (i % 8)));
+        // Bits that are not yet written, and how many.
+        (uint256 rest, uint256 count, uint256 at) = (0, 0, 0);
+        for (uint256 i = 0; i < tokens.length; ++i) {
+            (rest, count) = ((rest << bits) | tokens[i], count + bits);
+            while (count >= 8) {
+                count -= 8;
+                out[at++] = bytes1(uint8(rest >> count));
             }
         }
+        if (count != 0) out[at] = bytes1(uint8(rest << (8 - count)));
     }
 }
