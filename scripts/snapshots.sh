@@ -5,7 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 CONTRACTS=(BondVault DisputeGame StandInAssertions StepVerifier
-    TablesProver NormsProver ProductsProver AttentionProver SamplingProver)
+    TablesProver NormsProver ProductsProver AttentionProver SamplingProver
+    ModelRegistry Inbox Batches Assertions StepGame LedgerVerifier ShapeVerifier Exits Results Receipts)
 
 # Ids of the compiler's syntax tree change with every line: they are left out.
 write() {

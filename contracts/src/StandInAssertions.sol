@@ -46,7 +46,7 @@ struct Assertion {
     bytes32 itemsRoot;
 }
 
-/// @title A stand-in for the chain of assertions, which comes later
+/// @title A stand-in for the chain of assertions, for one dispute alone
 /// @notice Assertions here stand alone: the parent is part of the id and nothing else; there is no ledger, no signed
 /// request, no queue. What a game needs is all here: posted data, a snapshot, a stake, confirmation and rejection.
 contract StandInAssertions is IAssertions {
@@ -236,6 +236,11 @@ contract StandInAssertions is IAssertions {
     function defenderOf(bytes32 assertion) external view returns (address) {
         Assertion storage a = _assertions[assertion];
         return a.revoked ? a.proposer : a.defender;
+    }
+
+    /// @inheritdoc IAssertions
+    function twinOf(address) external pure returns (address) {
+        return address(0);
     }
 
     /// @dev An assertion that is not settled.

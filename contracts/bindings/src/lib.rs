@@ -53,6 +53,37 @@ contract!(
     /// The stand-in for the chain of assertions.
     stand_in_assertions, StandInAssertions, "../abi/StandInAssertions.json");
 
+contract!(
+    /// Models, their prices, and the public list.
+    model_registry, ModelRegistry, "../abi/ModelRegistry.json");
+contract!(
+    /// The queue on L1: deposits, forced withdrawals, requests.
+    inbox, Inbox, "../abi/Inbox.json");
+contract!(
+    /// Batches in calldata: the source of the chain of assertions.
+    batches, Batches, "../abi/Batches.json");
+contract!(
+    /// The chain of assertions.
+    assertions, Assertions, "../abi/Assertions.json");
+contract!(
+    /// Questions about steps: ledger and shape.
+    step_game, StepGame, "../abi/StepGame.json");
+contract!(
+    /// One step of the ledger.
+    ledger_verifier, LedgerVerifier, "../abi/LedgerVerifier.json");
+contract!(
+    /// Where an output ends.
+    shape_verifier, ShapeVerifier, "../abi/ShapeVerifier.json");
+contract!(
+    /// Withdrawals, refunds, fees.
+    exits, Exits, "../abi/Exits.json");
+contract!(
+    /// Final results, for contracts.
+    results, Results, "../abi/Results.json");
+contract!(
+    /// What a receipt is worth.
+    receipts, Receipts, "../abi/Receipts.json");
+
 /// The same struct as another contract's ABI names it. `None` if they are not the same.
 pub fn recast<A, B>(a: &A) -> Option<B>
 where

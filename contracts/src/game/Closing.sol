@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.30;
 
+import {Status} from "../interfaces/IAssertions.sol";
 import {Turn} from "../libraries/Clock.sol";
 import {Facts} from "../libraries/Facts.sol";
-import {Claim, Cursor, Game, Phase, Tally} from "../libraries/Games.sol";
-import {BondShares, Shares, StakeShares} from "../libraries/Shares.sol";
+import {Claim, Cursor, Game, Phase} from "../libraries/Games.sol";
+import {BondShares, StakeShares} from "../libraries/Shares.sol";
 import {GameBase} from "./GameBase.sol";
 
 /// @title How a game ends, and who gets what
-/// @notice Section 5.3 of docs/protocol.md. No loop, and no call to anybody but the vault and the assertions.
+/// @notice Section 5.3 of docs/protocol.md. No loop, and no call to anybody but the vault, the assertions and the other
+/// game.
 abstract contract Closing is GameBase {
     /// @notice The challenger lost its bond.
     event ChallengerLost(
@@ -28,7 +30,7 @@ abstract contract Closing is GameBase {
 
     /// @notice Nobody is late and nothing is proven: the turn lasts.
     error NothingToClose(Turn turn);
-    /// @notice The assertion is not rejected: there is nothing to claim.
+    /// @notice The assertion is neither rejected nor void: there is nothing to claim.
     error NotRejected(bytes32 assertion);
 
     /// @notice Closes a game that one side lost: by being late, or by a proof that answers its ask. Anyone may; it earns
@@ -43,60 +45,39 @@ abstract contract Closing is GameBase {
         _reject(id, game, cursor);
     }
 
-    /// @notice Pays a game that another game's rejection cut short: its bond, and its share of the metered gas. Anyone
-    /// may; the money is the challenger's, in the vault. A game that is over stays as it is.
+    /// @notice Pays a game that was cut short. By another game's rejection: its bond, and its share of the metered gas; by
+    /// an assertion below that was rejected, which makes its own void: its bond. Anyone may; the money is the challenger's, in the vault. A game that is over stays as it is.
     function claim(bytes32 id) external {
         Game storage game = state.games[id];
         Cursor memory cursor = game.cursor;
         // INVARIANT: a game is paid once.
         if (cursor.phase == Phase.Over) return;
         if (cursor.phase == Phase.None) revert UnknownGame(id);
-        Tally memory tally = state.tallies[game.assertion];
-        // INVARIANT: a bond is locked until its game is decided.
-        if (!tally.rejected) revert NotRejected(game.assertion);
+        Status status = _statusOf(game.assertion);
+        // INVARIANT: a bond is locked until its game is decided, or its assertion lost its place.
+        if (status != Status.Rejected && status != Status.Void) revert NotRejected(game.assertion);
         game.cursor.phase = Phase.Over;
-        uint256 amount = _bondOf(game) + Shares.ofPool(tally.pool, cursor.metered, tally.live);
+        uint256 amount = _bondOf(game) + _poolShare(game.assertion, cursor.metered);
         emit Claimed(id, game.challenger, amount);
         VAULT.pay(game.challenger, amount);
     }
 
     /// @dev The challenger is late, or what it asked about is proven.
     function _challengerLoses(bytes32 id, Game storage game, Cursor memory cursor) internal {
-        bytes32 assertion = game.assertion;
-        _over(game, cursor);
-        BondShares memory s = Shares.ofBond(_bondOf(game), CLOSER_FEE, cursor.answered * METER_UNIT);
+        game.cursor.phase = Phase.Over;
+        _leave(game.assertion, cursor.metered);
+        BondShares memory s = _shareBond(game.assertion, _bondOf(game), cursor.answered);
         emit ChallengerLost(id, msg.sender, s.burned, s.defender, s.proposer);
-        VAULT.burn(s.burned);
-        VAULT.pay(msg.sender, s.closer);
-        if (s.defender != 0) VAULT.pay(ASSERTIONS.defenderOf(assertion), s.defender);
-        VAULT.pay(ASSERTIONS.proposerOf(assertion), s.proposer);
     }
 
     /// @dev The proposer's side is late, or its trace is wrong as it stands.
     function _reject(bytes32 id, Game storage game, Cursor memory cursor) internal {
-        bytes32 assertion = game.assertion;
-        _over(game, cursor);
-        Tally storage tally = state.tallies[assertion];
-        tally.rejected = true;
-        // The assertions call the vault and nobody else.
-        // slither-disable-next-line reentrancy-no-eth,reentrancy-events
-        uint256 stake = ASSERTIONS.reject(assertion);
-        StakeShares memory s =
-            Shares.ofStake(stake, CLOSER_FEE, BOUNTY + cursor.metered * METER_UNIT, tally.live * METER_UNIT);
-        tally.pool = uint128(s.pool);
-        uint256 paid = _bondOf(game) + s.winner;
-        emit Rejected(assertion, id, msg.sender, s.burned, paid, s.pool);
-        VAULT.burn(s.burned);
-        VAULT.pay(msg.sender, s.closer);
-        VAULT.pay(game.challenger, paid);
-    }
-
-    /// @dev Takes a game out of what its assertion still counts.
-    function _over(Game storage game, Cursor memory cursor) private {
         game.cursor.phase = Phase.Over;
-        Tally storage tally = state.tallies[game.assertion];
-        tally.open -= 1;
-        tally.live -= cursor.metered;
+        _leave(game.assertion, cursor.metered);
+        (bytes32 assertion, address challenger, uint256 bond) =
+            (game.assertion, game.challenger, _bondOf(game));
+        StakeShares memory s = _shareStake(assertion, challenger, bond, cursor.metered);
+        emit Rejected(assertion, id, msg.sender, s.burned, bond + s.winner, s.pool);
     }
 
     /// @dev The bond of a game, which follows from its item.

@@ -39,8 +39,6 @@ abstract contract Picks is Closing {
     /// @notice An output was picked: the game asks for a proof that it equals its sample.
     event OutputPicked(bytes32 indexed id, uint256 index);
 
-    /// @notice The assertion is not pending: there is none of this id, or it is settled.
-    error NotPending(bytes32 assertion);
     /// @notice The window is over: the assertion can no longer be challenged.
     error WindowOver(uint256 end);
     /// @notice The header or its path is not that of this item of the assertion.

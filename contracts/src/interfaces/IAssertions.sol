@@ -3,10 +3,16 @@ pragma solidity 0.8.30;
 
 /// Where an assertion stands.
 enum Status {
+    /// There is no such assertion.
     None,
+    /// It can be challenged, or waits for its games.
     Pending,
+    /// Nobody refuted it in time: final.
     Confirmed,
-    Rejected
+    /// A game refuted it.
+    Rejected,
+    /// It was built on one that was rejected: it lost its place for ever, and nobody judges it.
+    Void
 }
 
 /// @title What a game must know of assertions
@@ -30,7 +36,10 @@ interface IAssertions {
     /// @notice The defender key that answers are paid to; the proposer if there is none or it is revoked.
     function defenderOf(bytes32 assertion) external view returns (address);
 
-    /// @notice Rejects a pending assertion and gives its stake to the game, in the vault. For the game alone.
+    /// @notice The other of the two games; none if there is one alone.
+    function twinOf(address game) external view returns (address);
+
+    /// @notice Rejects a pending assertion and gives its stake to the game, in the vault. For its games alone.
     /// @return stake What was given.
     function reject(bytes32 assertion) external returns (uint256 stake);
 }

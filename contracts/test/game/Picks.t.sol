@@ -6,6 +6,7 @@ import {Item, NodeProof} from "src/Types.sol";
 import {Answers} from "src/game/Answers.sol";
 import {GameBase} from "src/game/GameBase.sol";
 import {Picks} from "src/game/Picks.sol";
+import {Terms} from "src/game/Terms.sol";
 import {Status} from "src/interfaces/IAssertions.sol";
 import {Turn} from "src/libraries/Clock.sol";
 import {Game, Phase} from "src/libraries/Games.sol";
@@ -62,7 +63,7 @@ contract PicksTest is GameTest {
 
     function test_challenge_unknownAssertion_reverts() public {
         uint256 bond = game.bondOf(p.item);
-        vm.expectRevert(abi.encodeWithSelector(Picks.NotPending.selector, bytes32("x")));
+        vm.expectRevert(abi.encodeWithSelector(Terms.NotPending.selector, bytes32("x")));
         vm.prank(challenger);
         game.challenge{value: bond}("x", 0, 1, p.item, none);
     }
