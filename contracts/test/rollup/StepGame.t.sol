@@ -339,7 +339,8 @@ contract StepGameTest is StepGameBase {
         answer(id, Kind.Ledger, 0, 0, defender);
         assertEq(vault.burned(), BOND / 4);
         uint256 gas = vault.balanceOf(defender) - 0.05 ether;
-        assertGt(gas, 50_000 * 11 gwei);
+        // The test is its own sender: no transaction's base is repaid.
+        assertGt(gas, 40_000 * 11 gwei);
         assertEq(vault.balanceOf(sequencer), BOND - BOND / 4 - 0.05 ether - gas);
         assertEq(vault.balanceOf(address(stepGame)), 0);
         assertEq(stepGame.openGames(id), 0);
