@@ -252,6 +252,8 @@ library Reader {
         // INVARIANT: a read has elements, and all of them are the constant's.
         if (code > 4 || count == 0 || from + count > length) revert Layout.OutOfShape();
         uint256 size = Layout.elementSize(code);
+        // INVARIANT: no memory for more than the witness holds: the encoding is proven only afterwards.
+        if (count * size > x.end - x.cursor) revert ShortWitness();
         out = Elements.allocate(code, size, count);
         uint256 lo = (from * size) / Layout.CHUNK;
         (uint256 start, bytes32 root) = openFlat(x, lo, (from + count) * size, length * size);
