@@ -17,7 +17,6 @@ mod prompt;
 mod result_file;
 mod sampling;
 mod session;
-mod stop_strings;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
