@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build model model-minilm contracts test test-contracts snapshots halmos slither bench lint fmt vectors fuzz check-aarch64 clean
+.PHONY: help setup build model model-minilm contracts test test-clients test-contracts snapshots halmos slither bench lint fmt vectors fuzz check-aarch64 clean
 
 export PRECISION KV FUZZ_SECONDS
 
@@ -21,6 +21,9 @@ model-minilm: setup build ## all-MiniLM-L6-v2 in .cache/models (PRECISION=w8|w16
 
 test: ## every test; does its own set-up
 	@scripts/test.sh
+
+test-clients: ## the official OpenAI clients (Python, JavaScript) against a real sequencer
+	@REFUTE=$${REFUTE:-} scripts/clients.sh
 
 contracts: ## the contracts, in .cache/contracts/out
 	@scripts/contracts.sh forge build

@@ -2,9 +2,12 @@
 -- Hashes have 32 bytes, addresses 20; amounts are 16 bytes, big-endian; times are seconds.
 
 -- The next number of each epoch. Whoever finds another value than expected is not the only writer.
+-- Numbers are a proposer's, and signatures are for one domain (EIP-712): neither changes within an epoch.
 CREATE TABLE epochs (
     epoch BIGINT PRIMARY KEY,
-    next BIGINT NOT NULL
+    next BIGINT NOT NULL,
+    proposer BLOB NOT NULL,
+    domain BLOB NOT NULL
 );
 
 -- The state after the last number: docs/rollup.md, 5.

@@ -18,6 +18,7 @@ mod result_file;
 mod sampling;
 mod session;
 
+use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -104,6 +105,7 @@ fn start_log(cli: &Cli) {
     let level = if matches!(cli.command, Command::Sequencer(_)) { "info" } else { "error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     if cli.log_json { log.json().init() } else { log.init() }
 }
 

@@ -21,7 +21,7 @@ pub(super) async fn get(
     let found = service.db.find(&hash.0).await?;
     let found =
         found.ok_or_else(|| ApiError::not_found("request_not_found", "no such request is known here"))?;
-    receipt(&service, &found).map(Json)
+    receipt(&found).map(Json)
 }
 
 /// The proof that a request is in a posted batch

@@ -171,7 +171,7 @@ async fn status(service: &Service, hash: B256, wait: Duration) -> Result<Status,
         request: hash.to_string(),
         status,
         status_url: format!("/v1/refute/requests/{hash}"),
-        receipt: found.receipt.as_ref().map(|_| receipt(service, &found)).transpose()?,
+        receipt: found.receipt.as_ref().map(|_| receipt(&found)).transpose()?,
         output_tokens,
         output_vector,
         text,
@@ -189,11 +189,11 @@ fn output<'a>(service: &'a Service, found: &Found) -> Option<(&'a crate::engine:
 }
 
 /// The receipt, as it was signed.
-pub(super) fn receipt(service: &Service, found: &Found) -> Result<ReceiptBody, ApiError> {
+pub(super) fn receipt(found: &Found) -> Result<ReceiptBody, ApiError> {
     let missing = || ApiError::not_found("receipt_not_found", "this request has no receipt yet");
     let (epoch, numbered) = found.receipt.as_ref().ok_or_else(missing)?;
     let receipt = Receipt {
-        proposer: service.proposer,
+        proposer: found.proposer.into(),
         epoch: *epoch,
         number: numbered.number,
         request: numbered.request.into(),

@@ -5,11 +5,15 @@
 
 mod codec;
 mod echo;
+#[cfg(test)]
+mod fake;
 mod model;
 mod packing;
 mod queue;
 mod scheduler;
 mod sequences;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

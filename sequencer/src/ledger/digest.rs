@@ -48,6 +48,11 @@ impl Domain {
         Self { chain_id, inbox, separator: domain.separator() }
     }
 
+    /// The domain's hash.
+    pub fn separator(&self) -> B256 {
+        self.separator
+    }
+
     /// What is signed of a struct; of a request, a withdrawal and a delegation its request hash.
     pub fn digest(&self, message: &impl SolStruct) -> B256 {
         let mut bytes = [0; 66];

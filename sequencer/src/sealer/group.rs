@@ -173,10 +173,6 @@ impl Sealer {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            if error.is_final() && !matches!(error, StoreError::Fenced { .. }) {
-                tracing::error!(%error, "a group cannot be stored: nothing of it is promised");
-                return Err(error);
-            }
             self.parts.metrics.commit_errors.inc();
             // Was it committed before the answer was lost?
             match self.parts.db.next_number(group.epoch).await {
@@ -185,15 +181,21 @@ impl Sealer {
                 {
                     let first = &group.receipts[0];
                     let stored = self.parts.db.receipts_from(group.epoch, group.first, 1).await;
-                    if stored.is_ok_and(|s| s.first().is_some_and(|s| s.signature == first.signature)) {
-                        return Ok(());
+                    let ours = stored.map(|s| s.first().is_some_and(|s| s.signature == first.signature));
+                    match ours {
+                        Ok(true) => return Ok(()),
+                        Ok(false) => return Err(fenced(group, next)),
+                        Err(_) => {}
                     }
                 }
-                Ok(next) if next != group.first => {
-                    let (epoch, expected) = (group.epoch, group.first);
-                    return Err(StoreError::Fenced { epoch, expected, found: next });
+                Ok(next) if !group.receipts.is_empty() && next != group.first => {
+                    return Err(fenced(group, next));
                 }
                 _ => {}
+            }
+            if error.is_final() {
+                tracing::error!(%error, "a group cannot be stored: nothing of it is promised");
+                return Err(error);
             }
             tracing::warn!(%error, "the store does not take a group: trying again");
             tokio::select! {
@@ -212,4 +214,8 @@ impl Sealer {
             let _ = reply.send(Err(SealError::Store(reason.to_owned())));
         }
     }
+}
+
+fn fenced(group: &Group, found: u64) -> StoreError {
+    StoreError::Fenced { epoch: group.epoch, expected: group.first, found }
 }

@@ -149,7 +149,8 @@ impl SealerHandle {
         parts: Parts,
         fatal: CancellationToken,
     ) -> Result<(Self, tokio::task::JoinHandle<()>), StoreError> {
-        let next = parts.db.begin_epoch(parts.epoch).await?;
+        let next =
+            parts.db.begin_epoch(parts.epoch, &parts.proposer.0.0, &parts.domain.separator().0).await?;
         let (messages, mut inbox) = mpsc::channel(BACKLOG);
         let mut sealer = Sealer::new(parts, next);
         let task = tokio::spawn(async move {

@@ -38,6 +38,12 @@ pub enum StoreError {
         /// What it is.
         found: u64,
     },
+    /// The configuration has changed under the store.
+    #[error(
+        "epoch {0} of this store was begun by another proposer, or for another chain or inbox: put those back, or \
+         begin another epoch"
+    )]
+    Epoch(u32),
     /// The address is no address.
     #[error("the store's address must begin with sqlite: or postgres:, not {0:?}")]
     Address(String),
@@ -55,7 +61,9 @@ impl StoreError {
             }
             Self::Sql(sqlx::Error::Encode(_) | sqlx::Error::ColumnNotFound(_)) => true,
             Self::Sql(_) => false,
-            Self::Migrate(_) | Self::Fenced { .. } | Self::Address(_) | Self::Damaged(_) => true,
+            Self::Epoch(_) | Self::Migrate(_) | Self::Fenced { .. } | Self::Address(_) | Self::Damaged(_) => {
+                true
+            }
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Found {
     pub status: u8,
     /// Its receipt and epoch.
     pub receipt: Option<(u32, Numbered)>,
+    /// The epoch's proposer, if there is a receipt.
+    pub proposer: [u8; 20],
     /// Length, packed output, fee and finish.
     pub result: Option<(u32, Vec<u8>, u128, u8)>,
     /// The status of its batch, once it is posted.
@@ -71,6 +73,15 @@ impl Db {
             sqlx::query_scalar(select).bind(i64::from(epoch)).fetch_one(pool).await?
         });
         Ok(next as u64)
+    }
+
+    /// Proposer and domain of an epoch.
+    pub async fn epoch_of(&self, epoch: u32) -> Result<([u8; 20], [u8; 32]), StoreError> {
+        let select = "SELECT proposer, domain FROM epochs WHERE epoch = $1";
+        let (proposer, domain): (Vec<u8>, Vec<u8>) = with_reader!(self, pool => {
+            sqlx::query_as(select).bind(i64::from(epoch)).fetch_one(pool).await?
+        });
+        Ok((array(&proposer, "a proposer")?, array(&domain, "a domain")?))
     }
 
     /// Everything that a sequencer begins with.
@@ -126,6 +137,7 @@ impl Db {
         let (epoch, number) = (receipt.0, receipt.1);
         found.status = 1;
         found.receipt = Some(numbered(receipt)?);
+        found.proposer = self.epoch_of(epoch as u32).await?.0;
         let result: Option<(i64, Vec<u8>, Vec<u8>, i16)> = with_reader!(self, pool => {
             sqlx::query_as("SELECT length, output, fee, finish FROM results WHERE epoch = $1 AND number = $2")
                 .bind(epoch).bind(number).fetch_optional(pool).await?

@@ -219,16 +219,26 @@ impl Db {
         Ok(())
     }
 
-    /// Opens an epoch, if it is new, and gives its next number.
-    pub async fn begin_epoch(&self, epoch: u32) -> Result<u64, StoreError> {
-        let insert = "INSERT INTO epochs (epoch, next) VALUES ($1, 0) ON CONFLICT (epoch) DO NOTHING";
+    /// Opens an epoch, if it is new, and gives its next number. Proposer and domain are those it was begun with.
+    pub async fn begin_epoch(
+        &self,
+        epoch: u32,
+        proposer: &[u8; 20],
+        domain: &[u8; 32],
+    ) -> Result<u64, StoreError> {
+        let insert = "INSERT INTO epochs (epoch, next, proposer, domain) VALUES ($1, 0, $2, $3) \
+                      ON CONFLICT (epoch) DO NOTHING";
+        let (number, who, place) = (i64::from(epoch), proposer.as_slice(), domain.as_slice());
         match self {
             Self::Sqlite { write, .. } => {
-                sqlx::query(insert).bind(i64::from(epoch)).execute(write).await?;
+                sqlx::query(insert).bind(number).bind(who).bind(place).execute(write).await?;
             }
             Self::Postgres(pool) => {
-                sqlx::query(insert).bind(i64::from(epoch)).execute(pool).await?;
+                sqlx::query(insert).bind(number).bind(who).bind(place).execute(pool).await?;
             }
+        }
+        if self.epoch_of(epoch).await? != (*proposer, *domain) {
+            return Err(StoreError::Epoch(epoch));
         }
         self.next_number(epoch).await
     }

@@ -8,8 +8,9 @@ use crate::support::{Server, chat, config, key};
 #[tokio::test]
 async fn a_new_start_knows_accounts_keys_and_receipts() {
     let server = Server::new().await;
-    let (api_key, _) = server.make_key(0, 1, 1000).await;
-    let (_, first) = server.post("/v1/chat/completions", Some(&api_key), &chat("echo", "one")).await;
+    let (api_key, _) = server.make_key(0, 1, 1_000_000).await;
+    let (status, first) = server.post("/v1/chat/completions", Some(&api_key), &chat("echo", "one")).await;
+    assert_eq!(status, 200, "{first}");
     let before = server.service.book.account(0).unwrap();
     let folder = server.stop().await;
     let config = config(&folder);

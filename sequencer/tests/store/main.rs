@@ -41,10 +41,14 @@ fn group(first: u8, count: u8) -> Group {
     }
 }
 
+async fn begin(db: &Db) -> Result<u64, StoreError> {
+    db.begin_epoch(3, &[1; 20], &[2; 32]).await
+}
+
 async fn what_is_committed_is_found(db: &Db) {
-    assert_eq!(db.begin_epoch(3).await.unwrap(), 0);
+    assert_eq!(begin(db).await.unwrap(), 0);
     db.commit(&group(0, 100)).await.unwrap();
-    assert_eq!((db.next_number(3).await.unwrap(), db.begin_epoch(3).await.unwrap()), (100, 100));
+    assert_eq!((db.next_number(3).await.unwrap(), begin(db).await.unwrap()), (100, 100));
     let found = db.find(&[42; 32]).await.unwrap().unwrap();
     let request = found.request.unwrap();
     assert_eq!(
@@ -61,7 +65,7 @@ async fn what_is_committed_is_found(db: &Db) {
 }
 
 async fn a_group_is_whole_or_nothing(db: &Db) {
-    db.begin_epoch(3).await.unwrap();
+    begin(db).await.unwrap();
     db.commit(&group(0, 3)).await.unwrap();
     // The last of them is there already.
     let mut bad = group(3, 2);
@@ -74,8 +78,17 @@ async fn a_group_is_whole_or_nothing(db: &Db) {
     db.commit(&group(3, 2)).await.unwrap();
 }
 
+async fn an_epoch_is_one_proposers_in_one_place(db: &Db) {
+    begin(db).await.unwrap();
+    for (proposer, domain) in [([9; 20], [2; 32]), ([1; 20], [9; 32])] {
+        let error = db.begin_epoch(3, &proposer, &domain).await.unwrap_err();
+        assert!(matches!(error, StoreError::Epoch(3)), "{error}");
+    }
+    assert_eq!(db.begin_epoch(4, &[9; 20], &[2; 32]).await.unwrap(), 0);
+}
+
 async fn two_writers_cannot_both_count(db: &Db) {
-    db.begin_epoch(3).await.unwrap();
+    begin(db).await.unwrap();
     db.commit(&group(0, 2)).await.unwrap();
     let late = Group { first: 1, receipts: vec![numbered(1, 50)], epoch: 3, ..Group::default() };
     // Its number is taken; with other numbers the count itself says so.
@@ -89,7 +102,7 @@ async fn two_writers_cannot_both_count(db: &Db) {
 }
 
 async fn what_is_received_waits_until_it_is_executed_or_given_up(db: &Db) {
-    db.begin_epoch(3).await.unwrap();
+    begin(db).await.unwrap();
     let three = vec![received(1), received(2), received(3)];
     db.commit(&Group { received: three, ..Group::default() }).await.unwrap();
     let mut done = group(0, 0);
@@ -106,7 +119,7 @@ async fn what_is_received_waits_until_it_is_executed_or_given_up(db: &Db) {
 }
 
 async fn delegations_and_accounts_are_loaded(db: &Db) {
-    db.begin_epoch(3).await.unwrap();
+    begin(db).await.unwrap();
     let delegated =
         Delegated { hash: [7; 32], account: 5, delegate: [8; 20], body: vec![9; 104], signature: [1; 64] };
     let receipts = vec![Numbered { op: 5, ..numbered(0, 7) }];
@@ -148,6 +161,7 @@ macro_rules! suite {
 suite!(
     what_is_committed_is_found,
     a_group_is_whole_or_nothing,
+    an_epoch_is_one_proposers_in_one_place,
     two_writers_cannot_both_count,
     what_is_received_waits_until_it_is_executed_or_given_up,
     delegations_and_accounts_are_loaded,
