@@ -72,16 +72,16 @@ async fn a_second_writer_is_noticed_before_it_promises_anything() {
     let server = Server::new().await;
     let (api_key, _) = server.make_key(0, 1, 1_000_000).await;
     let second: Running = start(config(&server.folder), key(99)).await.unwrap();
-    let ask = async |url: &str| {
+    let ask = async |url: &str, text: &str| {
         let url = format!("{url}/v1/chat/completions");
-        let sent = server.client.post(url).bearer_auth(&api_key).json(&chat("echo", "x")).send().await;
+        let sent = server.client.post(url).bearer_auth(&api_key).json(&chat("echo", text)).send().await;
         crate::support::answer(sent.unwrap()).await
     };
-    assert_eq!(ask(&server.url).await.0, 200);
-    let (status, body) = ask(&format!("http://{}", second.address)).await;
+    assert_eq!(ask(&server.url, "x").await.0, 200);
+    let (status, body) = ask(&format!("http://{}", second.address), "y").await;
     assert_eq!((status, &body["error"]["type"]), (503, &json!("server_error")));
     assert!(second.service.fatal.is_cancelled());
-    assert_eq!(ask(&server.url).await.1["refute"]["number"], 2);
+    assert_eq!(ask(&server.url, "z").await.1["refute"]["number"], 2);
     second.stop().await;
     server.stop().await;
 }
