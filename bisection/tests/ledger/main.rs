@@ -5,4 +5,5 @@ mod keys;
 mod questions;
 mod refusals;
 mod steps;
+mod vectors;
 mod world;

@@ -64,10 +64,11 @@ fn offered(name: &str, vector: bool, vocabulary: u32, context: u32, stops: &[u32
     Offered { id: proof.id(), model: Model { vector, token_bits, context, vocabulary }, proof }
 }
 
-/// Three models in the order of their ids: 16 bits a token, 10 bits of which not all are used, a vector.
+/// Three models in the order of their ids: 17 bits a token, which straddle chunks, and all of them are tokens; 10 bits, not all
+/// of them; a vector.
 pub(crate) fn models() -> Vec<Offered> {
     let mut all = vec![
-        offered("words", false, 65_536, 9_000, &[2, 40_000]),
+        offered("words", false, 1 << 17, 9_000, &[2, 40_000]),
         offered("letters", false, 1_000, 64, &[0, 999]),
         offered("vector", true, 300, 512, &[]),
     ];
@@ -359,7 +360,8 @@ impl World {
         let longest = if self.dice.one_in(6) { model.context.min(700) - 1 } else { 20 };
         let length = 1 + self.dice.roll(longest.into()) as u32;
         let tokens: Vec<u32> = (0..length).map(|_| self.dice.roll(model.vocabulary.into()) as u32).collect();
-        let max_tokens = if model.vector { 0 } else { 1 + self.dice.roll(60) as u32 };
+        let most = if model.context > 1_000 && self.dice.one_in(8) { 600 } else { 60 };
+        let max_tokens = if model.vector { 0 } else { 1 + self.dice.roll(most) as u32 };
         (length, pack(&tokens, model.token_bits), max_tokens)
     }
 
