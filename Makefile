@@ -51,8 +51,9 @@ fmt: ## formats the Rust code and the contracts
 	cargo fmt --all
 	@scripts/contracts.sh forge fmt
 
-vectors: ## writes executor/vectors anew from the reference kernels
+vectors: ## writes executor/vectors anew from the reference kernels, bisection/vectors from the rollup's rules
 	REFUTE_WRITE_VECTORS=1 cargo test --locked -p executor --test vectors
+	REFUTE_WRITE_VECTORS=1 cargo test --locked -p bisection --test ledger vectors
 
 fuzz: ## every fuzz target, FUZZ_SECONDS=600 each
 	@scripts/fuzz.sh
