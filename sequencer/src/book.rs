@@ -6,9 +6,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 
-use crate::ledger::{Account, Delegation, InferenceStep, Invalid, Rules};
+use bisection::ledger::NonceUsed;
+
+use crate::ledger::{Account, Delegation, Hash, InferenceStep, Invalid, Twin};
 
 /// Nonces under way may not lie further apart, or the lower ones could leave the window before they are used.
 const SPAN: u64 = 255;
@@ -22,6 +24,15 @@ pub enum Refusal {
     /// No such account.
     #[error("there is no account {0}")]
     Account(u32),
+    /// The delegation's end.
+    #[error("the delegation has expired")]
+    DelegationExpired,
+    /// The delegation is for another model, or for lower prices.
+    #[error("the delegation does not allow this model at its price")]
+    DelegationScope,
+    /// The delegation's cap.
+    #[error("the delegation's cap is reached")]
+    Cap,
     /// The account has too much under way.
     #[error("too many requests of this account are under way, or their nonces lie too far apart")]
     TooMany,
@@ -32,7 +43,7 @@ pub enum Refusal {
 
 /// Accounts in memory.
 pub struct Book {
-    rules: Box<dyn Rules>,
+    rules: Twin,
     state: Mutex<State>,
 }
 
@@ -54,7 +65,20 @@ struct Entry {
 impl Entry {
     /// The delegation in force, if `signer` is its delegate.
     fn terms(&self, signer: Address) -> Result<&Delegation, Invalid> {
-        self.delegation.as_ref().filter(|d| d.delegate == signer).ok_or(Invalid::Delegation)
+        self.delegation.as_ref().filter(|d| d.delegate == signer.0.0).ok_or(Invalid::NotDelegated)
+    }
+}
+
+/// A refusal, with what of a delegation does not reach far enough.
+fn refusal(invalid: Invalid, terms: Option<&Delegation>, step: &InferenceStep, time: u64) -> Refusal {
+    match (invalid, terms) {
+        (Invalid::BeyondDelegation, Some(terms)) if terms.expiry < time => Refusal::DelegationExpired,
+        (Invalid::BeyondDelegation, Some(terms)) => {
+            let model = terms.model == Hash::default() || terms.model == step.model;
+            let price = step.price_in <= terms.max_price_in && step.price_out <= terms.max_price_out;
+            if model && price { Refusal::Cap } else { Refusal::DelegationScope }
+        }
+        (invalid, _) => invalid.into(),
     }
 }
 
@@ -97,7 +121,7 @@ impl std::fmt::Debug for Hold {
 
 impl Book {
     /// An empty one.
-    pub fn new(rules: Box<dyn Rules>) -> Self {
+    pub fn new(rules: Twin) -> Self {
         Self { rules, state: Mutex::default() }
     }
 
@@ -108,8 +132,8 @@ impl Book {
     /// Puts an account in, as it is stored or newly deposited.
     pub fn put(&self, leaf: Account, delegation: Option<Delegation>) {
         let mut state = self.lock();
-        if let Some(d) = delegation.as_ref().filter(|d| !d.delegate.is_zero()) {
-            state.delegates.insert(d.delegate, leaf.index);
+        if let Some(d) = delegation.as_ref().filter(|d| d.delegate != [0; 20]) {
+            state.delegates.insert(d.delegate.into(), leaf.index);
         }
         let entry = Entry { leaf, delegation, held: 0, held_by_delegate: 0, flying: BTreeSet::new() };
         state.accounts.insert(leaf.index, entry);
@@ -137,7 +161,7 @@ impl Book {
 
     /// The delegate in force of an account.
     pub fn delegate(&self, index: u32) -> Option<Address> {
-        self.lock().accounts.get(&index)?.delegation.as_ref().map(|d| d.delegate)
+        self.lock().accounts.get(&index)?.delegation.as_ref().map(|d| d.delegate.into())
     }
 
     /// Sets aside what a request may cost, and its nonce: the given one, or the next free one.
@@ -152,9 +176,10 @@ impl Book {
         let mut state = self.lock();
         let entry = state.accounts.get_mut(&account).ok_or(Refusal::Account(account))?;
         let highest = entry.flying.last().copied();
-        let nonce = nonce.unwrap_or_else(|| highest.map_or(0, |n| n.saturating_add(1)).max(entry.leaf.next));
+        let nonce =
+            nonce.unwrap_or_else(|| highest.map_or(0, |n| n.saturating_add(1)).max(entry.leaf.window.next));
         if entry.flying.contains(&nonce) {
-            return Err(Invalid::Nonce.into());
+            return Err(Invalid::Nonce(NonceUsed(nonce)).into());
         }
         let ends = [entry.flying.first().copied(), highest];
         if ends.into_iter().flatten().any(|other| other.abs_diff(nonce) > SPAN) {
@@ -166,7 +191,7 @@ impl Book {
         let terms = delegate.map(|signer| entry.terms(signer)).transpose()?;
         // As if it took all that it may take.
         let step = InferenceStep { nonce, output_length: step.max_tokens, ..*step };
-        self.rules.inference(&mut leaf, terms.map(|d| (d, entry.leaf.delegation)), &step, time)?;
+        self.rules.inference(&leaf, terms, &step, time).map_err(|e| refusal(e, terms, &step, time))?;
         let limit = step.limit();
         entry.flying.insert(nonce);
         entry.held = entry.held.saturating_add(limit);
@@ -189,29 +214,29 @@ impl Book {
         let entry = state.accounts.get_mut(&account).ok_or(Refusal::Account(account))?;
         let undo = Undo { leaf: entry.leaf, delegation: None };
         let terms = delegate.map(|signer| entry.terms(signer)).transpose()?;
-        let mut leaf = entry.leaf;
-        let fee = self.rules.inference(&mut leaf, terms.map(|d| (d, entry.leaf.delegation)), step, time)?;
+        let outcome = self.rules.inference(&entry.leaf, terms, step, time);
+        let (leaf, fee) = outcome.map_err(|e| refusal(e, terms, step, time))?;
         entry.leaf = leaf;
-        Ok((fee, leaf.owner, undo))
+        Ok((fee, leaf.owner.into(), undo))
     }
 
     /// Executes a delegation.
-    pub fn delegate_to(&self, terms: &Delegation, digest: B256) -> Result<(Address, Undo), Refusal> {
+    pub fn delegate_to(&self, terms: &Delegation, digest: Hash) -> Result<(Address, Undo), Refusal> {
         let mut state = self.lock();
-        if state.delegates.get(&terms.delegate).is_some_and(|other| *other != terms.account) {
+        if state.delegates.get(&Address::from(terms.delegate)).is_some_and(|other| *other != terms.account) {
             return Err(Refusal::Delegate);
         }
         let entry = state.accounts.get_mut(&terms.account).ok_or(Refusal::Account(terms.account))?;
         let leaf = entry.leaf;
-        self.rules.delegate(&mut entry.leaf, terms, digest)?;
-        let next = (!terms.delegate.is_zero()).then(|| terms.clone());
+        entry.leaf = self.rules.delegate(&leaf, terms, digest)?;
+        let next = (terms.delegate != [0; 20]).then_some(*terms);
         let before = std::mem::replace(&mut entry.delegation, next);
-        let owner = leaf.owner;
+        let owner = leaf.owner.into();
         if let Some(d) = &before {
-            state.delegates.remove(&d.delegate);
+            state.delegates.remove(&Address::from(d.delegate));
         }
-        if !terms.delegate.is_zero() {
-            state.delegates.insert(terms.delegate, terms.account);
+        if terms.delegate != [0; 20] {
+            state.delegates.insert(terms.delegate.into(), terms.account);
         }
         Ok((owner, Undo { leaf, delegation: Some(before) }))
     }
@@ -223,12 +248,12 @@ impl Book {
             let Some(entry) = state.accounts.get_mut(&leaf.index) else { continue };
             entry.leaf = leaf;
             let Some(before) = delegation else { continue };
-            let after = std::mem::replace(&mut entry.delegation, before.clone());
+            let after = std::mem::replace(&mut entry.delegation, before);
             if let Some(d) = after {
-                state.delegates.remove(&d.delegate);
+                state.delegates.remove(&Address::from(d.delegate));
             }
             if let Some(d) = before {
-                state.delegates.insert(d.delegate, leaf.index);
+                state.delegates.insert(d.delegate.into(), leaf.index);
             }
         }
     }
@@ -237,12 +262,12 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Interim;
+    use crate::ledger::{Domain, parameters};
 
     fn step(max_tokens: u32) -> InferenceStep {
         InferenceStep {
             nonce: 0,
-            model: B256::repeat_byte(1),
+            model: Hash([1; 32]),
             price_in: 1,
             price_out: 1,
             prompt_length: 10,
@@ -253,10 +278,13 @@ mod tests {
         }
     }
 
+    fn domain() -> Domain {
+        Domain::new(1, [2; 20])
+    }
+
     fn book(balance: u128) -> Arc<Book> {
-        let book = Arc::new(Book::new(Box::new(Interim)));
-        let owner = Address::repeat_byte(9);
-        book.put(Account { index: 0, owner, balance, ..Account::default() }, None);
+        let book = Arc::new(Book::new(Twin(parameters(domain()))));
+        book.put(Account::new(0, [9; 20], balance), None);
         book
     }
 
@@ -264,23 +292,31 @@ mod tests {
         Delegation {
             account: 0,
             nonce,
-            delegate: Address::repeat_byte(nonce as u8),
+            delegate: [nonce as u8; 20],
             cap,
             expiry: 50,
-            model: B256::ZERO,
-            maxPriceIn: 1,
-            maxPriceOut: 1,
+            model: Hash::default(),
+            max_price_in: 1,
+            max_price_out: 1,
         }
+    }
+
+    fn delegate(book: &Book, nonce: u64, cap: u128) -> Result<(Address, Undo), Refusal> {
+        let terms = terms(nonce, cap);
+        book.delegate_to(&terms, terms.digest(&domain()))
     }
 
     #[test]
     fn what_is_held_cannot_be_held_twice_and_comes_back() {
         let book = book(50);
         let first = book.hold(0, None, None, &step(20), 1).unwrap();
-        assert_eq!(book.hold(0, None, None, &step(20), 1).unwrap_err(), Invalid::Balance.into());
+        assert_eq!(book.hold(0, None, None, &step(20), 1).unwrap_err(), Invalid::Balance(30).into());
         let second = book.hold(0, None, None, &step(10), 1).unwrap();
         assert_eq!((first.nonce, second.nonce), (0, 1));
-        assert_eq!(book.hold(0, Some(1), None, &step(0), 1).unwrap_err(), Invalid::Nonce.into());
+        assert_eq!(
+            book.hold(0, Some(1), None, &step(0), 1).unwrap_err(),
+            Invalid::Nonce(NonceUsed(1)).into()
+        );
         drop((first, second));
         assert!(book.hold(0, None, None, &step(40), 1).is_ok());
         assert_eq!(book.hold(1, None, None, &step(1), 1).unwrap_err(), Refusal::Account(1));
@@ -296,7 +332,7 @@ mod tests {
             let step = InferenceStep { nonce: hold.nonce, output_length: 1, ..step(1) };
             book.infer(0, None, &step, 1).unwrap();
         }
-        assert_eq!(book.account(0).unwrap().next, 256);
+        assert_eq!(book.account(0).unwrap().window.next, 256);
     }
 
     #[test]
@@ -304,28 +340,25 @@ mod tests {
         let book = book(1000);
         assert_eq!(
             book.hold(0, None, Some(Address::repeat_byte(1)), &step(1), 1).unwrap_err(),
-            Invalid::Delegation.into()
+            Invalid::NotDelegated.into()
         );
-        let (_, undo) = book.delegate_to(&terms(1, 40), B256::repeat_byte(1)).unwrap();
+        let (_, undo) = delegate(&book, 1, 40).unwrap();
         assert_eq!(book.account_of(Address::repeat_byte(1)), Some(0));
         let hold = book.hold(0, None, Some(Address::repeat_byte(1)), &step(20), 1).unwrap();
-        assert_eq!(
-            book.hold(0, None, Some(Address::repeat_byte(1)), &step(1), 1).unwrap_err(),
-            Invalid::Cap.into()
-        );
+        assert_eq!(book.hold(0, None, Some(Address::repeat_byte(1)), &step(1), 1).unwrap_err(), Refusal::Cap);
         assert_eq!(
             book.hold(0, None, Some(Address::repeat_byte(1)), &step(0), 51).unwrap_err(),
-            Invalid::DelegationExpired.into()
+            Refusal::DelegationExpired
         );
-        let (_, replaced) = book.delegate_to(&terms(2, 40), B256::repeat_byte(2)).unwrap();
+        let (_, replaced) = delegate(&book, 2, 40).unwrap();
         assert_eq!(book.account_of(Address::repeat_byte(1)), None);
-        assert_eq!(book.delegate_to(&terms(2, 9), B256::repeat_byte(3)).unwrap_err(), Invalid::Nonce.into());
+        assert_eq!(delegate(&book, 2, 9).unwrap_err(), Invalid::OldDelegation(2).into());
         let late = InferenceStep { nonce: hold.nonce, output_length: 1, ..step(20) };
         let signer = Some(Address::repeat_byte(1));
-        assert_eq!(book.infer(0, signer, &late, 1).unwrap_err(), Invalid::Delegation.into());
+        assert_eq!(book.infer(0, signer, &late, 1).unwrap_err(), Invalid::NotDelegated.into());
         drop(hold);
         book.undo([undo, replaced].into_iter());
         assert_eq!((book.account_of(Address::repeat_byte(2)), book.delegate(0)), (None, None));
-        assert_eq!(book.account(0).unwrap().delegation, B256::ZERO);
+        assert_eq!(book.account(0).unwrap().delegation, Hash::default());
     }
 }

@@ -167,26 +167,38 @@ impl From<Refusal> for ApiError {
             Refusal::Delegate => {
                 new(StatusCode::CONFLICT, "invalid_request_error", "delegate_taken").about("delegate")
             }
+            Refusal::DelegationExpired => {
+                new(StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key")
+            }
+            Refusal::DelegationScope => {
+                new(StatusCode::FORBIDDEN, "permission_error", "delegation_scope").about("model")
+            }
+            Refusal::Cap => new(StatusCode::PAYMENT_REQUIRED, "insufficient_quota", "delegation_cap"),
             Refusal::Invalid(invalid) => match invalid {
-                Invalid::Nonce => {
+                Invalid::Nonce(_) | Invalid::OldDelegation(_) => {
                     new(StatusCode::CONFLICT, "invalid_request_error", "nonce_used").about("nonce")
                 }
-                Invalid::Expired => {
+                Invalid::Expired(_) => {
                     new(StatusCode::BAD_REQUEST, "invalid_request_error", "expired").about("valid_until")
                 }
-                Invalid::MaxFee => {
+                Invalid::MaxFee { .. } => {
                     new(StatusCode::BAD_REQUEST, "invalid_request_error", "max_fee").about("max_fee")
                 }
-                Invalid::Balance => {
+                Invalid::Balance(_) => {
                     new(StatusCode::PAYMENT_REQUIRED, "insufficient_quota", "insufficient_balance")
                 }
-                Invalid::Cap => new(StatusCode::PAYMENT_REQUIRED, "insufficient_quota", "delegation_cap"),
-                Invalid::Delegation | Invalid::DelegationExpired => {
+                Invalid::NotDelegated => {
                     new(StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key")
                 }
-                Invalid::DelegationScope => {
-                    new(StatusCode::FORBIDDEN, "permission_error", "delegation_scope").about("model")
+                Invalid::BeyondDelegation => {
+                    new(StatusCode::FORBIDDEN, "permission_error", "delegation_scope")
                 }
+                // Signatures are checked before; the others are of the inbox.
+                Invalid::NoAccount(_)
+                | Invalid::Owner
+                | Invalid::TooMuch
+                | Invalid::Paid { .. }
+                | Invalid::Signer => Self::bad("account", refusal.to_string()),
             },
         }
     }

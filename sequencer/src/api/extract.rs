@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::AUTHORIZATION;
@@ -14,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 use crate::flow::Service;
+use crate::ledger::Hash;
 
 /// A body has this long to come.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -103,7 +103,7 @@ impl FromRequestParts<Arc<Service>> for Segment {
 }
 
 /// 32 bytes in hexadecimal, as the last segment of a route.
-pub(super) struct HashSegment(pub B256);
+pub(super) struct HashSegment(pub Hash);
 
 impl FromRequestParts<Arc<Service>> for HashSegment {
     type Rejection = ApiError;

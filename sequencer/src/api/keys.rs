@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::extract::{Body, Caller};
 use super::text::ReceiptBody;
 use crate::book::Refusal;
 use crate::flow::Service;
-use crate::ledger::{Delegation, decimals, recover};
+use crate::ledger::{Delegation, Hash, decimals, recover};
 
 /// What a client must know to sign, and whom to believe.
 #[derive(Debug, Serialize, ToSchema)]
@@ -80,8 +80,8 @@ pub(super) struct AccountBody {
 #[utoipa::path(get, path = "/v1/refute/info", responses((status = 200, body = Info)))]
 pub(super) async fn info(State(service): State<Arc<Service>>) -> Json<Info> {
     Json(Info {
-        chain_id: service.domain.chain_id,
-        inbox: service.domain.inbox.to_string(),
+        chain_id: service.domain.chain_id(),
+        inbox: Address::from(service.domain.inbox()).to_string(),
         proposer: service.proposer.to_string(),
         receipt_signer: service.receipt_signer.to_string(),
         epoch: service.epoch,
@@ -99,22 +99,23 @@ pub(super) async fn make(
     let terms = Delegation {
         account: body.account,
         nonce: body.nonce,
-        delegate: field("delegate", &body.delegate)?,
+        delegate: field::<Address>("delegate", &body.delegate)?.0.0,
         cap: decimals(&body.cap).ok_or_else(|| ApiError::bad("cap", "cap is a decimal number of wei"))?,
         expiry: body.expiry,
         model: field("model", &body.model)?,
-        maxPriceIn: body.max_price_in,
-        maxPriceOut: body.max_price_out,
+        max_price_in: body.max_price_in,
+        max_price_out: body.max_price_out,
     };
     let signature = signature(&body.signature)?;
-    let hash = service.domain.digest(&terms);
+    let hash = terms.digest(&service.domain);
     let signer = tokio::task::spawn_blocking(move || recover(&hash, &signature)).await;
     let owner = service.book.account(terms.account).ok_or(Refusal::Account(terms.account))?.owner;
+    let owner = Address::from(owner);
     if signer.ok().flatten() != Some(owner) {
         let message = format!("this is not a signature of {owner}, who owns account {}", terms.account);
         return Err(ApiError::bad("signature", message));
     }
-    let (account, delegate): (u32, Address) = (terms.account, terms.delegate);
+    let (account, delegate) = (terms.account, Address::from(terms.delegate));
     let sealed = service.sealer.delegate(terms, hash, signature).await?;
     Ok(Json(KeyBody {
         hash: hash.to_string(),
@@ -135,16 +136,16 @@ pub(super) async fn account(
     let account = service.book.account(caller.account).ok_or(Refusal::Account(caller.account))?;
     Ok(Json(AccountBody {
         account: account.index,
-        owner: account.owner.to_string(),
+        owner: Address::from(account.owner).to_string(),
         balance: account.balance.to_string(),
-        next_nonce: account.next,
+        next_nonce: account.window.next,
         spent: account.spent.to_string(),
     }))
 }
 
 /// A field of hexadecimal digits; an address or a hash.
 pub(super) fn field<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, ApiError> {
-    let digits = std::any::type_name::<T>() == std::any::type_name::<B256>();
+    let digits = std::any::type_name::<T>() == std::any::type_name::<Hash>();
     let what = if digits { "64 hexadecimal digits" } else { "an address" };
     text.parse().map_err(|_| ApiError::bad(name, format!("{name} must be {what}")))
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::B256;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -18,7 +17,7 @@ use super::keys::{field, signature};
 use super::text::ReceiptBody;
 use crate::engine::{Kind, Output};
 use crate::flow::{Service, SignedRequest};
-use crate::ledger::{Receipt, Request, decimals, decode_request};
+use crate::ledger::{Hash, Receipt, Request, Sampling, decimals, decode_request};
 use crate::store::Found;
 
 /// Longest wait for a result.
@@ -101,17 +100,19 @@ pub(super) async fn post(
         nonce: body.nonce,
         model: field("model", &body.model)?,
         // These two follow from the tokens.
-        prompt: B256::ZERO,
-        promptLength: 0,
-        maxTokens: body.max_tokens,
-        temperature: body.temperature,
-        topK: body.top_k,
-        topP: body.top_p,
-        minP: body.min_p,
-        seed: body.seed.map_or(Ok(B256::ZERO), |seed| field("seed", &seed))?,
-        maxFee: decimals(&body.max_fee)
+        prompt: Hash::default(),
+        prompt_length: 0,
+        max_tokens: body.max_tokens,
+        sampling: Sampling {
+            temperature: body.temperature,
+            top_k: body.top_k,
+            top_p: body.top_p,
+            min_p: body.min_p,
+        },
+        seed: body.seed.map_or(Ok(Hash::default()), |seed| field("seed", &seed))?,
+        max_fee: decimals(&body.max_fee)
             .ok_or_else(|| ApiError::bad("max_fee", "max_fee is a decimal number of wei"))?,
-        validUntil: body.valid_until,
+        valid_until: body.valid_until,
     };
     let signature = signature(&body.signature)?;
     let hash = service.accept(SignedRequest { request, tokens: body.prompt, signature }).await?;
@@ -137,7 +138,7 @@ fn wait(uri: &Uri) -> Result<Duration, ApiError> {
     Ok(Duration::from_secs(query.wait.unwrap_or(0).min(WAIT)))
 }
 
-async fn status(service: &Service, hash: B256, wait: Duration) -> Result<Status, ApiError> {
+async fn status(service: &Service, hash: Hash, wait: Duration) -> Result<Status, ApiError> {
     if let Some(mut done) = service.flying.get(&hash).filter(|_| !wait.is_zero()) {
         // Whether it is done or the time is up: the store says what there is.
         tokio::select! {
@@ -193,13 +194,13 @@ pub(super) fn receipt(found: &Found) -> Result<ReceiptBody, ApiError> {
     let missing = || ApiError::not_found("receipt_not_found", "this request has no receipt yet");
     let (epoch, numbered) = found.receipt.as_ref().ok_or_else(missing)?;
     let receipt = Receipt {
-        proposer: found.proposer.into(),
+        proposer: found.proposer,
         epoch: *epoch,
         number: numbered.number,
-        request: numbered.request.into(),
-        output: numbered.root.into(),
+        request: Hash(numbered.request),
+        output: Hash(numbered.root),
         deadline: numbered.deadline,
-        payee: numbered.payee.into(),
+        payee: numbered.payee,
     };
     Ok(ReceiptBody::new(&receipt, &numbered.signature))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alloy::primitives::Address;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -76,13 +77,13 @@ impl From<&Sealed> for Extension {
 impl ReceiptBody {
     pub(crate) fn new(receipt: &crate::ledger::Receipt, signature: &[u8; 64]) -> Self {
         Self {
-            proposer: receipt.proposer.to_string(),
+            proposer: Address::from(receipt.proposer).to_string(),
             epoch: receipt.epoch,
             number: receipt.number,
             request: receipt.request.to_string(),
             output: receipt.output.to_string(),
             deadline: receipt.deadline,
-            payee: receipt.payee.to_string(),
+            payee: Address::from(receipt.payee).to_string(),
             signature: alloy::hex::encode_prefixed(signature),
         }
     }

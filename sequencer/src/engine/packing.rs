@@ -1,7 +1,6 @@
 //! Prompts and outputs as they are posted.
 
-use alloy::primitives::B256;
-use bisection::tree;
+use bisection::{Hash, tree};
 use executor::trace::pack_tokens;
 
 /// What came out of a model.
@@ -42,8 +41,8 @@ impl Output {
 }
 
 /// Root of packed bytes: a request's `prompt`, a receipt's `output`.
-pub fn root(packed: &[u8]) -> B256 {
-    B256::from(tree::tensor_root(packed).0)
+pub fn root(packed: &[u8]) -> Hash {
+    tree::tensor_root(packed)
 }
 
 /// Tokens of `bits` bits each, as [`pack_tokens`] has packed them.

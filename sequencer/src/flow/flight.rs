@@ -70,25 +70,25 @@ impl Flight {
                 // The holder of the key leaves the request's limit to us: it becomes what was made, so that the output
                 // ends where it may. docs/rollup.md, 10.3.
                 let made = tokens.len() as u32;
-                let mut request = Request { maxTokens: made, ..self.request };
+                let mut request = Request { max_tokens: made, ..self.request };
                 let step = InferenceStep {
                     nonce: request.nonce,
                     model: request.model,
                     price_in: self.model.price.input,
                     price_out: self.model.price.output,
-                    prompt_length: request.promptLength,
+                    prompt_length: request.prompt_length,
                     output_length: made,
                     max_tokens: made,
-                    max_fee: request.maxFee,
-                    valid_until: request.validUntil,
+                    max_fee: request.max_fee,
+                    valid_until: request.valid_until,
                 };
-                request.maxFee = step.limit();
+                request.max_fee = step.limit();
                 (request, Output::Tokens(tokens), ended, 1)
             }
         };
         let of = Of { model: self.model.name.clone() };
         let metrics = Arc::clone(&self.service.metrics);
-        metrics.prompt_tokens.get_or_create(&of).inc_by(request.promptLength.into());
+        metrics.prompt_tokens.get_or_create(&of).inc_by(request.prompt_length.into());
         metrics.output_tokens.get_or_create(&of).inc_by(output.length().into());
         let executed = Executed {
             request,

@@ -7,7 +7,7 @@ mod order;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::book::{Book, Refusal};
 use crate::engine::{Model, Output, Refused};
 use crate::keys::Keys;
-use crate::ledger::Domain;
+use crate::ledger::{Domain, Hash};
 use crate::metrics::Metrics;
 use crate::posting::Posting;
 use crate::sealer::{SealError, Sealed, SealerHandle};
@@ -147,10 +147,10 @@ pub struct Terms {
 
 /// Signed requests under way, for those who wait for them.
 #[derive(Default)]
-pub struct Flying(Mutex<HashMap<B256, watch::Receiver<bool>>>);
+pub struct Flying(Mutex<HashMap<Hash, watch::Receiver<bool>>>);
 
 impl Flying {
-    fn begin(&self, hash: B256) -> Option<watch::Sender<bool>> {
+    fn begin(&self, hash: Hash) -> Option<watch::Sender<bool>> {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if map.contains_key(&hash) {
             return None;
@@ -160,20 +160,20 @@ impl Flying {
         Some(sender)
     }
 
-    fn end(&self, hash: &B256) {
+    fn end(&self, hash: &Hash) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
     }
 
     /// Is it under way; then the receiver says when it is done.
-    pub fn get(&self, hash: &B256) -> Option<watch::Receiver<bool>> {
+    pub fn get(&self, hash: &Hash) -> Option<watch::Receiver<bool>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 }
 
 impl Service {
     /// The model of that id.
-    pub fn model_by_id(&self, id: &B256) -> Option<&Arc<Model>> {
-        self.models.values().find(|m| m.id.0 == id.0)
+    pub fn model_by_id(&self, id: &Hash) -> Option<&Arc<Model>> {
+        self.models.values().find(|m| m.id == *id)
     }
 
     /// Why the service should get no requests, if so.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::B256;
 use executor::kernels::Sampling;
 use executor::trace::pack_tokens;
 use tokio::sync::mpsc::unbounded_channel;
@@ -13,12 +12,13 @@ use super::{FlowError, Service};
 use crate::clock::now;
 use crate::engine::{Job, Kind, Model, Task, root, unpack_tokens};
 use crate::ledger::{
-    InferenceStep, Invalid, Request, decode_request, encode_request, recover, sampling_is_signable,
+    Hash, InferenceStep, Invalid, Request, decode_request, encode_request, item_seed, recover,
+    sampling_is_signable,
 };
 use crate::sealer::Signed;
 use crate::store::Received;
 
-/// A request with its signature. `prompt` and `promptLength` follow from the tokens.
+/// A request with its signature. `prompt` and `prompt_length` follow from the tokens.
 #[derive(Clone, Debug)]
 pub struct SignedRequest {
     /// The signed fields.
@@ -36,7 +36,7 @@ fn bad(field: &'static str, message: impl Into<String>) -> FlowError {
 impl Service {
     /// Admits a signed request: it is on the disk when this returns, and runs whoever waits for it. Gives its hash. The
     /// same request again is the same request.
-    pub async fn accept(self: &Arc<Self>, mut signed: SignedRequest) -> Result<B256, FlowError> {
+    pub async fn accept(self: &Arc<Self>, mut signed: SignedRequest) -> Result<Hash, FlowError> {
         if self.closing.is_cancelled() || self.fatal.is_cancelled() {
             return Err(FlowError::Stopping);
         }
@@ -45,17 +45,17 @@ impl Service {
         check_prompt(&model, &signed.tokens)?;
         let packed = pack_tokens(&signed.tokens, model.token_bits);
         signed.request.prompt = root(&packed);
-        signed.request.promptLength = signed.tokens.len() as u32;
+        signed.request.prompt_length = signed.tokens.len() as u32;
         let request = &signed.request;
         check(request, &model)?;
-        let hash = self.domain.digest(request);
+        let hash = request.digest(&self.domain);
         let digest = hash;
         let signature = signed.signature;
         let signer = tokio::task::spawn_blocking(move || recover(&digest, &signature)).await;
         let signer = signer.ok().flatten().ok_or_else(|| bad("signature", "the signature is not valid"))?;
         let account = self.book.account(request.account);
         let account = account.ok_or(crate::book::Refusal::Account(request.account))?;
-        let delegate = (account.owner != signer).then_some(signer);
+        let delegate = (account.owner != signer.0.0).then_some(signer);
         if delegate.is_some() && self.book.delegate(request.account) != delegate {
             let message = format!(
                 "{signer} signed this, who is neither the owner nor the delegate of account {}",
@@ -64,7 +64,7 @@ impl Service {
             return Err(bad("signature", message));
         }
         let created = now();
-        if request.validUntil < created.saturating_add(self.terms.margin) {
+        if request.valid_until < created.saturating_add(self.terms.margin) {
             let seconds = self.terms.margin;
             return Err(bad(
                 "valid_until",
@@ -91,7 +91,7 @@ impl Service {
     /// Runs what was received before a restart.
     pub async fn resume(self: &Arc<Self>, received: Vec<Received>) {
         for row in received {
-            let hash = B256::from(row.hash);
+            let hash = Hash(row.hash);
             if let Err(error) = self.resume_one(row).await {
                 tracing::warn!(%hash, %error, "a received request cannot be executed any more");
                 self.flying.end(&hash);
@@ -104,13 +104,13 @@ impl Service {
         let request = decode_request(&row.body).ok_or_else(|| bad("request", "it cannot be read"))?;
         let model = self.model_by_id(&request.model).cloned();
         let model = model.ok_or_else(|| bad("model", "it is no longer served"))?;
-        let tokens = unpack_tokens(&row.prompt, request.promptLength, model.token_bits)
+        let tokens = unpack_tokens(&row.prompt, request.prompt_length, model.token_bits)
             .ok_or_else(|| bad("prompt", "it cannot be read"))?;
         let delegate = row.delegated.then(|| self.book.delegate(request.account)).flatten();
-        if row.delegated && delegate != recover(&B256::from(row.hash), &row.signature) {
-            return Err(crate::book::Refusal::from(Invalid::Delegation).into());
+        if row.delegated && delegate != recover(&Hash(row.hash), &row.signature) {
+            return Err(crate::book::Refusal::from(Invalid::NotDelegated).into());
         }
-        let Some(done) = self.flying.begin(B256::from(row.hash)) else { return Ok(()) };
+        let Some(done) = self.flying.begin(Hash(row.hash)) else { return Ok(()) };
         self.run(model, request, tokens, delegate, row, done, false).await
     }
 
@@ -125,7 +125,7 @@ impl Service {
         done: tokio::sync::watch::Sender<bool>,
         new: bool,
     ) -> Result<(), FlowError> {
-        let hash = B256::from(row.hash);
+        let hash = Hash(row.hash);
         if new && self.db.find(&row.hash).await?.is_some_and(|found| found.status != 2) {
             // It was run before.
             self.flying.end(&hash);
@@ -136,21 +136,21 @@ impl Service {
             model: request.model,
             price_in: model.price.input,
             price_out: model.price.output,
-            prompt_length: request.promptLength,
+            prompt_length: request.prompt_length,
             output_length: 0,
-            max_tokens: request.maxTokens,
-            max_fee: request.maxFee,
-            valid_until: request.validUntil,
+            max_tokens: request.max_tokens,
+            max_fee: request.max_fee,
+            valid_until: request.valid_until,
         };
         let hold = self.book.hold(request.account, Some(request.nonce), delegate, &step, now())?;
         if new {
             self.sealer.receive(row.clone()).await?;
         }
-        let sampling = self.sampling(&request, hash);
+        let sampling = Self::sampling(&request, hash);
         let task = match model.kind {
             Kind::Tokens => {
-                let left = model.context.saturating_sub(request.promptLength);
-                Task::Tokens { sampling, limit: request.maxTokens.min(left) }
+                let left = model.context.saturating_sub(request.prompt_length);
+                Task::Tokens { sampling, limit: request.max_tokens.min(left) }
             }
             Kind::Vector { .. } => Task::Vector,
         };
@@ -189,18 +189,10 @@ impl Service {
     }
 
     /// docs/rollup.md, 6: the seed of the item.
-    fn sampling(&self, request: &Request, hash: B256) -> Sampling {
-        let seed = match (request.temperature, request.seed.is_zero()) {
-            (0, _) | (_, false) => request.seed.0,
-            (_, true) => bisection::tagged(b"rf.seed_", &[hash.as_slice()]).0,
-        };
-        Sampling {
-            temperature: request.temperature,
-            top_k: request.topK,
-            top_p: request.topP,
-            min_p: request.minP,
-            seed,
-        }
+    fn sampling(request: &Request, hash: Hash) -> Sampling {
+        let s = &request.sampling;
+        let seed = item_seed(request.seed, s, hash).0;
+        Sampling { temperature: s.temperature, top_k: s.top_k, top_p: s.top_p, min_p: s.min_p, seed }
     }
 }
 
@@ -214,12 +206,12 @@ fn check(request: &Request, model: &Model) -> Result<(), FlowError> {
         ));
     }
     match model.kind {
-        Kind::Vector { .. } if request.maxTokens != 0 || request.temperature != 0 => {
+        Kind::Vector { .. } if request.max_tokens != 0 || request.sampling.temperature != 0 => {
             Err(bad("max_tokens", "a vector has max_tokens 0 and is greedy"))
         }
-        Kind::Tokens if request.maxTokens == 0 => Err(bad("max_tokens", "at least 1")),
-        Kind::Tokens if request.promptLength >= model.context => {
-            Err(FlowError::Context { prompt: request.promptLength as usize, context: model.context })
+        Kind::Tokens if request.max_tokens == 0 => Err(bad("max_tokens", "at least 1")),
+        Kind::Tokens if request.prompt_length >= model.context => {
+            Err(FlowError::Context { prompt: request.prompt_length as usize, context: model.context })
         }
         _ => Ok(()),
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
 use executor::kernels::Sampling;
 use executor::trace::pack_tokens;
@@ -12,7 +11,7 @@ use super::flight::Flight;
 use super::{FlowError, Piece, Service};
 use crate::clock::now;
 use crate::engine::{Kind, Model, Task, root};
-use crate::ledger::{InferenceStep, Request};
+use crate::ledger::{Hash, InferenceStep, Request, Sampling as Sampled};
 use crate::sealer::Signed;
 
 /// What is wanted of a model.
@@ -63,7 +62,7 @@ impl Service {
         };
         let step = InferenceStep {
             nonce: 0,
-            model: B256::from(model.id.0),
+            model: model.id,
             price_in: model.price.input,
             price_out: model.price.output,
             prompt_length: prompt.len() as u32,
@@ -79,15 +78,17 @@ impl Service {
             nonce: hold.nonce,
             model: step.model,
             prompt: root(&packed),
-            promptLength: step.prompt_length,
-            maxTokens: max_tokens,
-            temperature: sampling.temperature,
-            topK: sampling.top_k,
-            topP: sampling.top_p,
-            minP: sampling.min_p,
-            seed: B256::from(sampling.seed),
-            maxFee: step.limit(),
-            validUntil: step.valid_until,
+            prompt_length: step.prompt_length,
+            max_tokens: max_tokens,
+            sampling: Sampled {
+                temperature: sampling.temperature,
+                top_k: sampling.top_k,
+                top_p: sampling.top_p,
+                min_p: sampling.min_p,
+            },
+            seed: Hash(sampling.seed),
+            max_fee: step.limit(),
+            valid_until: step.valid_until,
         };
         let (pieces, receiver) = unbounded_channel();
         let flight = Flight {

@@ -1,8 +1,6 @@
 //! The signed fields as the store keeps them: in order, big-endian, nothing padded.
 
-use alloy::primitives::{Address, B256};
-
-use super::{Delegation, Request};
+use super::{Delegation, Hash, Request, Sampling};
 
 /// Reads fields from the front of some bytes.
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
@@ -14,23 +12,23 @@ impl Fields<'_> {
         Some(*first)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(super) fn u32(&mut self) -> Option<u32> {
         self.take().map(u32::from_be_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_be_bytes)
     }
 
-    fn u128(&mut self) -> Option<u128> {
+    pub(super) fn u128(&mut self) -> Option<u128> {
         self.take().map(u128::from_be_bytes)
     }
 
-    fn word(&mut self) -> Option<B256> {
-        self.take::<32>().map(B256::from)
+    fn word(&mut self) -> Option<Hash> {
+        self.take().map(Hash)
     }
 
-    fn end<T>(&self, value: T) -> Option<T> {
+    pub(super) fn end<T>(&self, value: T) -> Option<T> {
         self.0.is_empty().then_some(value)
     }
 }
@@ -40,14 +38,15 @@ pub fn encode_request(r: &Request) -> Vec<u8> {
     let mut out = Vec::with_capacity(156);
     out.extend(r.account.to_be_bytes());
     out.extend(r.nonce.to_be_bytes());
-    out.extend(r.model);
-    out.extend(r.prompt);
-    for x in [r.promptLength, r.maxTokens, r.temperature, r.topK, r.topP, r.minP] {
+    out.extend(r.model.0);
+    out.extend(r.prompt.0);
+    let s = &r.sampling;
+    for x in [r.prompt_length, r.max_tokens, s.temperature, s.top_k, s.top_p, s.min_p] {
         out.extend(x.to_be_bytes());
     }
-    out.extend(r.seed);
-    out.extend(r.maxFee.to_be_bytes());
-    out.extend(r.validUntil.to_be_bytes());
+    out.extend(r.seed.0);
+    out.extend(r.max_fee.to_be_bytes());
+    out.extend(r.valid_until.to_be_bytes());
     out
 }
 
@@ -59,15 +58,17 @@ pub fn decode_request(bytes: &[u8]) -> Option<Request> {
         nonce: from.u64()?,
         model: from.word()?,
         prompt: from.word()?,
-        promptLength: from.u32()?,
-        maxTokens: from.u32()?,
-        temperature: from.u32()?,
-        topK: from.u32()?,
-        topP: from.u32()?,
-        minP: from.u32()?,
+        prompt_length: from.u32()?,
+        max_tokens: from.u32()?,
+        sampling: Sampling {
+            temperature: from.u32()?,
+            top_k: from.u32()?,
+            top_p: from.u32()?,
+            min_p: from.u32()?,
+        },
         seed: from.word()?,
-        maxFee: from.u128()?,
-        validUntil: from.u64()?,
+        max_fee: from.u128()?,
+        valid_until: from.u64()?,
     };
     from.end(request)
 }
@@ -80,9 +81,9 @@ pub fn encode_delegation(d: &Delegation) -> Vec<u8> {
     out.extend(d.delegate);
     out.extend(d.cap.to_be_bytes());
     out.extend(d.expiry.to_be_bytes());
-    out.extend(d.model);
-    out.extend(d.maxPriceIn.to_be_bytes());
-    out.extend(d.maxPriceOut.to_be_bytes());
+    out.extend(d.model.0);
+    out.extend(d.max_price_in.to_be_bytes());
+    out.extend(d.max_price_out.to_be_bytes());
     out
 }
 
@@ -92,12 +93,12 @@ pub fn decode_delegation(bytes: &[u8]) -> Option<Delegation> {
     let delegation = Delegation {
         account: from.u32()?,
         nonce: from.u64()?,
-        delegate: Address::from(from.take::<20>()?),
+        delegate: from.take()?,
         cap: from.u128()?,
         expiry: from.u64()?,
         model: from.word()?,
-        maxPriceIn: from.u64()?,
-        maxPriceOut: from.u64()?,
+        max_price_in: from.u64()?,
+        max_price_out: from.u64()?,
     };
     from.end(delegation)
 }
@@ -111,17 +112,14 @@ mod tests {
         let request = Request {
             account: 1,
             nonce: 2,
-            model: B256::repeat_byte(3),
-            prompt: B256::repeat_byte(4),
-            promptLength: 5,
-            maxTokens: 6,
-            temperature: 7,
-            topK: 8,
-            topP: 9,
-            minP: 10,
-            seed: B256::repeat_byte(11),
-            maxFee: 12,
-            validUntil: 13,
+            model: Hash([3; 32]),
+            prompt: Hash([4; 32]),
+            prompt_length: 5,
+            max_tokens: 6,
+            sampling: Sampling { temperature: 7, top_k: 8, top_p: 9, min_p: 10 },
+            seed: Hash([11; 32]),
+            max_fee: 12,
+            valid_until: 13,
         };
         let bytes = encode_request(&request);
         assert_eq!((bytes.len(), decode_request(&bytes)), (156, Some(request)));
@@ -129,12 +127,12 @@ mod tests {
         let delegation = Delegation {
             account: 1,
             nonce: 2,
-            delegate: Address::repeat_byte(3),
+            delegate: [3; 20],
             cap: 4,
             expiry: 5,
-            model: B256::repeat_byte(6),
-            maxPriceIn: 7,
-            maxPriceOut: 8,
+            model: Hash([6; 32]),
+            max_price_in: 7,
+            max_price_out: 8,
         };
         let mut bytes = encode_delegation(&delegation);
         assert_eq!((bytes.len(), decode_delegation(&bytes)), (104, Some(delegation)));

@@ -1,15 +1,15 @@
-//! What is signed, and what a step does to an account: docs/rollup.md, 5, 6 and 10.1.
-//!
-//! [`Rules`] is the seam: the book and the sealer know nothing else of the ledger.
+//! The rules of docs/rollup.md, which are `bisection::ledger`'s: here is only what a sequencer asks of them, and the curve
+//! that they leave to their caller.
 
 mod account;
-mod digest;
 mod encode;
-mod rules;
+mod sign;
+mod twin;
 
-pub use account::{ACCOUNT_BYTES, Account};
-pub use digest::{
-    Delegation, Domain, NO_SIGNATURE, Receipt, Request, Withdrawal, decimals, recover, sampling_is_signable,
-};
+pub use account::decode_account;
+pub use bisection::Hash;
+pub use bisection::ledger::request::{Delegation, Domain, Receipt, Request, Sampling, Withdrawal, item_seed};
+pub use bisection::ledger::{Account, Invalid, Rules};
 pub use encode::{decode_delegation, decode_request, encode_delegation, encode_request};
-pub use rules::{InferenceStep, Interim, Invalid, Rules};
+pub use sign::{decimals, recover, sampling_is_signable, sign};
+pub use twin::{InferenceStep, Twin, parameters};

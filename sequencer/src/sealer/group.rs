@@ -62,7 +62,7 @@ impl Sealer {
             }
         }
         let pen = Pen {
-            domain: self.parts.domain.clone(),
+            domain: self.parts.domain,
             signer: self.parts.signer.clone(),
             proposer: self.parts.proposer,
             epoch: self.parts.epoch,
@@ -120,11 +120,11 @@ impl Sealer {
                     model: r.model,
                     price_in: executed.price.input,
                     price_out: executed.price.output,
-                    prompt_length: r.promptLength,
+                    prompt_length: r.prompt_length,
                     output_length: executed.output.length(),
-                    max_tokens: r.maxTokens,
-                    max_fee: r.maxFee,
-                    valid_until: r.validUntil,
+                    max_tokens: r.max_tokens,
+                    max_fee: r.max_fee,
+                    valid_until: r.valid_until,
                 };
                 let outcome = book.infer(r.account, executed.signed.delegate(), &step, time);
                 (outcome, reply, r.account, What::Inference(executed))
@@ -135,7 +135,7 @@ impl Sealer {
                     group.delegated.push(Delegated {
                         hash: hash.0,
                         account: terms.account,
-                        delegate: terms.delegate.0.0,
+                        delegate: terms.delegate,
                         body: encode_delegation(&terms),
                         signature,
                     });
@@ -166,7 +166,7 @@ impl Sealer {
             return Ok(());
         }
         let touched: BTreeSet<u32> = group.accounts.iter().map(|(account, _)| *account).collect();
-        let leaf = |account: u32| Some((account, self.parts.book.account(account)?.encode().to_vec()));
+        let leaf = |account: u32| Some((account, self.parts.book.account(account)?.encode()));
         group.accounts = touched.into_iter().filter_map(leaf).collect();
         loop {
             let error = match self.parts.db.commit(group).await {

@@ -10,14 +10,14 @@ mod sign;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::book::{Book, Hold, Refusal};
 use crate::engine::{Output, Price};
-use crate::ledger::{Delegation, Domain, Receipt, Request};
+use crate::ledger::{Delegation, Domain, Hash, Receipt, Request};
 use crate::metrics::Metrics;
 use crate::posting::Posting;
 use crate::store::{Db, Received, StoreError};
@@ -104,9 +104,9 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, SealError>>;
 
 pub(crate) enum Message {
     Executed(Box<Executed>, Reply<Sealed>),
-    Delegation { terms: Box<Delegation>, hash: B256, signature: [u8; 64], reply: Reply<Sealed> },
+    Delegation { terms: Box<Delegation>, hash: Hash, signature: [u8; 64], reply: Reply<Sealed> },
     Received(Box<Received>, Reply<()>),
-    GivenUp(B256),
+    GivenUp(Hash),
 }
 
 /// Hands things to the writer.
@@ -176,7 +176,7 @@ impl SealerHandle {
     pub async fn delegate(
         &self,
         terms: Delegation,
-        hash: B256,
+        hash: Hash,
         signature: [u8; 64],
     ) -> Result<Sealed, SealError> {
         let terms = Box::new(terms);
@@ -189,7 +189,7 @@ impl SealerHandle {
     }
 
     /// A stored request will not be executed.
-    pub async fn give_up(&self, hash: B256) {
+    pub async fn give_up(&self, hash: Hash) {
         // If the writer is gone, the next start finds the request again.
         let _ = self.messages.send(Message::GivenUp(hash)).await;
     }

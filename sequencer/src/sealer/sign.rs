@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256};
-use alloy::signers::SignerSync;
+use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 
 use super::{Executed, Sealed, Signed};
 use crate::engine::root;
-use crate::ledger::{Domain, Receipt, encode_request};
+use crate::ledger::{Domain, Hash, Receipt, encode_request, sign as sign_digest};
 use crate::store::{Inferred, Numbered, Received};
 
 /// Jobs of one portion: smaller ones are not worth another thread's wake-up.
@@ -34,7 +33,7 @@ pub(super) struct Draft {
 
 pub(super) enum What {
     Inference(Box<Executed>),
-    Delegation { hash: B256 },
+    Delegation { hash: Hash },
 }
 
 /// An item that is ready to be stored.
@@ -67,11 +66,11 @@ impl Pen {
     fn sign(&self, draft: Draft) -> Result<Ready, String> {
         let Draft { number, payee, fee, what } = draft;
         let (request, output, inferred) = match what {
-            What::Delegation { hash } => (hash, B256::ZERO, None),
+            What::Delegation { hash } => (hash, Hash::default(), None),
             What::Inference(executed) => {
-                let hash = self.domain.digest(&executed.request);
+                let hash = executed.request.digest(&self.domain);
                 let (signature, delegated) = match &executed.signed {
-                    Signed::ByKey(key) => (hash_signature(key, &hash)?, true),
+                    Signed::ByKey(key) => (sign_digest(key, &hash)?, true),
                     Signed::Given { signature, delegate } => (*signature, delegate.is_some()),
                 };
                 let output = executed.output.pack(executed.token_bits);
@@ -90,15 +89,15 @@ impl Pen {
             }
         };
         let receipt = Receipt {
-            proposer: self.proposer,
+            proposer: self.proposer.0.0,
             epoch: self.epoch,
             number,
             request,
             output,
             deadline: self.deadline,
-            payee,
+            payee: payee.0.0,
         };
-        let signature = hash_signature(&self.signer, &self.domain.digest(&receipt))?;
+        let signature = sign_digest(&self.signer, &receipt.digest(&self.domain))?;
         let numbered = Numbered {
             number,
             op: if inferred.is_some() { 3 } else { 5 },
@@ -110,8 +109,4 @@ impl Pen {
         };
         Ok(Ready { sealed: Sealed { receipt, signature, fee }, numbered, inferred })
     }
-}
-
-fn hash_signature(key: &PrivateKeySigner, hash: &B256) -> Result<[u8; 64], String> {
-    Ok(key.sign_hash_sync(hash).map_err(|e| e.to_string())?.as_erc2098())
 }

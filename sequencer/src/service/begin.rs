@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::config::{AccountConfig, Config, ModelConfig};
 use crate::engine::{Limits, Model, Price};
 use crate::flow::{Flying, Service};
 use crate::keys::Keys;
-use crate::ledger::{Account, Domain, Interim, decimals, decode_delegation};
+use crate::ledger::{Account, Domain, Hash, Twin, decimals, decode_account, decode_delegation, parameters};
 use crate::metrics::Metrics;
 use crate::posting::{NotPosting, Posting};
 use crate::sealer::{Parts, SealerHandle};
@@ -29,7 +29,8 @@ pub(super) async fn begin(
     let models = open_models(config).await?;
     let db = Db::open(&config.store).await?;
     let snapshot = db.load().await?;
-    let book = Arc::new(Book::new(Box::new(Interim)));
+    let domain = Domain::new(config.chain_id, config.inbox.0.0);
+    let book = Arc::new(Book::new(Twin(parameters(domain))));
     fill(&book, &snapshot)?;
     let mut accounts = config.accounts.clone();
     if config.dev {
@@ -38,14 +39,13 @@ pub(super) async fn begin(
     add_accounts(&db, &book, &snapshot, &accounts).await?;
     let metrics = Arc::new(Metrics::default());
     let posting: Arc<dyn Posting> = Arc::new(NotPosting { promise: config.promise });
-    let domain = Domain::new(config.chain_id, config.inbox);
     let proposer = proposer(config, &signer);
     let fatal = CancellationToken::new();
     let receipt_signer = signer.address();
     let parts = Parts {
         db: db.clone(),
         book: Arc::clone(&book),
-        domain: domain.clone(),
+        domain,
         signer: Arc::new(signer),
         proposer,
         epoch: config.epoch,
@@ -112,20 +112,23 @@ fn open_model(
     }
 }
 
+/// No delegation.
+const ZERO: Hash = Hash([0; 32]);
+
 /// Puts the stored accounts into the book.
 fn fill(book: &Book, snapshot: &Snapshot) -> Result<(), StoreError> {
     let delegations: HashMap<[u8; 32], &[u8]> =
         snapshot.delegations.iter().map(|d| (d.hash, d.body.as_slice())).collect();
     for (_, leaf) in &snapshot.accounts {
-        let leaf = Account::decode(leaf).ok_or(StoreError::Damaged("an account"))?;
+        let leaf = decode_account(leaf).ok_or(StoreError::Damaged("an account"))?;
         let delegation = match leaf.delegation {
-            B256::ZERO => None,
+            ZERO => None,
             digest => {
                 let body = delegations.get(&digest.0).copied();
                 Some(body.and_then(decode_delegation).ok_or(StoreError::Damaged("a delegation"))?)
             }
         };
-        book.put(leaf, delegation.filter(|d| !d.delegate.is_zero()));
+        book.put(leaf, delegation.filter(|d| d.delegate != [0; 20]));
     }
     Ok(())
 }
@@ -137,8 +140,8 @@ async fn add_accounts(
     snapshot: &Snapshot,
     accounts: &[AccountConfig],
 ) -> Result<(), StartError> {
-    let known = snapshot.accounts.iter().filter_map(|(_, leaf)| Account::decode(leaf));
-    let mut owners: HashSet<Address> = known.map(|account| account.owner).collect();
+    let known = snapshot.accounts.iter().filter_map(|(_, leaf)| decode_account(leaf));
+    let mut owners: HashSet<Address> = known.map(|account| Address::from(account.owner)).collect();
     let mut next = snapshot.accounts.iter().map(|(index, _)| index + 1).max().unwrap_or(0);
     let mut group = Group::default();
     for AccountConfig { owner, balance } in accounts {
@@ -148,8 +151,8 @@ async fn add_accounts(
         if !owners.insert(*owner) {
             continue;
         }
-        let leaf = Account { index: next, owner: *owner, balance, ..Account::default() };
-        group.accounts.push((next, leaf.encode().to_vec()));
+        let leaf = Account::new(next, owner.0.0, balance);
+        group.accounts.push((next, leaf.encode()));
         book.put(leaf, None);
         next += 1;
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use alloy::primitives::keccak256;
 use alloy::signers::local::PrivateKeySigner;
 use sequencer::config::{AccountConfig, Config, ModelConfig};
-use sequencer::ledger::Account;
+use sequencer::ledger::decode_account;
 use sequencer::store::Db;
 
 use postgres::Postgres;
@@ -104,7 +104,7 @@ async fn check(store: &str, held: &[Held]) {
         }
     }
     let accounts = db.load().await.unwrap().accounts;
-    let balances = accounts.iter().map(|(_, leaf)| Account::decode(leaf).unwrap().balance);
+    let balances = accounts.iter().map(|(_, leaf)| decode_account(leaf).unwrap().balance);
     assert_eq!(balances.sum::<u128>(), 2 * BALANCE - fees, "every fee is taken once");
     db.close().await;
 }

@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, keccak256};
-use alloy::signers::SignerSync;
+use alloy::primitives::{B256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use reqwest::Client;
-use sequencer::ledger::{Delegation, Domain, Request};
+use sequencer::ledger::{Delegation, Domain, Hash, Request, Sampling};
 use serde_json::{Value, json};
 
 use super::key;
@@ -28,15 +27,15 @@ pub(crate) struct Traffic {
 }
 
 fn domain() -> Domain {
-    Domain::new(31_337, Address::ZERO)
+    Domain::new(31_337, [0; 20])
 }
 
 fn api_key() -> B256 {
     keccak256(b"a key for the crash test")
 }
 
-fn sign(signer: &PrivateKeySigner, digest: &B256) -> String {
-    alloy::hex::encode_prefixed(signer.sign_hash_sync(digest).unwrap().as_erc2098())
+fn sign(signer: &PrivateKeySigner, digest: &Hash) -> String {
+    alloy::hex::encode_prefixed(sequencer::ledger::sign(signer, digest).unwrap())
 }
 
 fn receipt(body: &Value) -> Option<(u64, [u8; 64])> {
@@ -45,7 +44,7 @@ fn receipt(body: &Value) -> Option<(u64, [u8; 64])> {
 }
 
 fn hash(text: &Value) -> Option<[u8; 32]> {
-    text.as_str()?.parse::<B256>().ok().map(|hash| hash.0)
+    text.as_str()?.parse::<Hash>().ok().map(|hash| hash.0)
 }
 
 async fn make_key(client: &Client, url: &str) {
@@ -53,17 +52,17 @@ async fn make_key(client: &Client, url: &str) {
     let terms = Delegation {
         account: 0,
         nonce: 1,
-        delegate,
+        delegate: delegate.0.0,
         cap: u128::MAX,
         expiry: u64::MAX,
-        model: B256::ZERO,
-        maxPriceIn: 9,
-        maxPriceOut: 9,
+        model: Hash::default(),
+        max_price_in: 9,
+        max_price_out: 9,
     };
     let body = json!({
         "account": 0, "nonce": 1, "delegate": delegate.to_string(), "cap": u128::MAX.to_string(),
         "expiry": u64::MAX, "model": B256::ZERO.to_string(), "max_price_in": 9, "max_price_out": 9,
-        "signature": sign(&key(0), &domain().digest(&terms)),
+        "signature": sign(&key(0), &terms.digest(&domain())),
     });
     let sent = client.post(format!("{url}/v1/refute/keys")).json(&body).send().await.unwrap();
     assert_eq!(sent.status(), 200);
@@ -80,26 +79,23 @@ async fn chat(client: &Client, url: &str, text: &str) -> Option<Held> {
 }
 
 /// A signed request: once it is answered it is stored, with or without its receipt.
-async fn signed(client: &Client, url: &str, model: B256, nonce: u64) -> Option<Held> {
+async fn signed(client: &Client, url: &str, model: Hash, nonce: u64) -> Option<Held> {
     let prompt: Vec<u32> = format!("{nonce}").bytes().map(u32::from).collect();
     let request = Request {
         account: 1,
         nonce,
         model,
         prompt: sequencer::engine::root(&executor::trace::pack_tokens(&prompt, 9)),
-        promptLength: prompt.len() as u32,
-        maxTokens: 50,
-        temperature: 0,
-        topK: 0,
-        topP: 65_536,
-        minP: 0,
-        seed: B256::ZERO,
-        maxFee: 1000,
-        validUntil: 4_000_000_000,
+        prompt_length: prompt.len() as u32,
+        max_tokens: 50,
+        sampling: Sampling::GREEDY,
+        seed: Hash::default(),
+        max_fee: 1000,
+        valid_until: 4_000_000_000,
     };
     let body = json!({
         "account": 1, "nonce": nonce, "model": model.to_string(), "prompt": prompt, "max_tokens": 50,
-        "max_fee": "1000", "valid_until": 4_000_000_000_u64, "signature": sign(&key(1), &domain().digest(&request)),
+        "max_fee": "1000", "valid_until": 4_000_000_000_u64, "signature": sign(&key(1), &request.digest(&domain())),
     });
     let sent = client.post(format!("{url}/v1/refute/requests")).json(&body).send().await.ok()?;
     let body: Value = sent.json().await.ok()?;
@@ -116,7 +112,7 @@ impl Traffic {
         }
         let model = client.get(format!("{url}/v1/models/echo")).send().await.unwrap();
         let model: Value = model.json().await.unwrap();
-        let model: B256 = model["refute"]["model"].as_str().unwrap().parse().unwrap();
+        let model: Hash = model["refute"]["model"].as_str().unwrap().parse().unwrap();
         let held = Arc::new(Mutex::new(std::mem::take(&mut self.held)));
         let over = Arc::new(AtomicBool::new(false));
         let mut clients = Vec::new();
@@ -147,7 +143,7 @@ impl Traffic {
     pub(crate) async fn finish(&mut self, url: &str) {
         let client = Client::new();
         for held in self.held.iter_mut().filter(|h| h.receipt.is_none()) {
-            let hash = B256::from(held.request);
+            let hash = Hash(held.request);
             let sent = client.get(format!("{url}/v1/refute/requests/{hash}?wait=10")).send().await.unwrap();
             let body: Value = sent.json().await.unwrap();
             assert!(body["status"] == "executed" || body["status"] == "failed", "{body}");

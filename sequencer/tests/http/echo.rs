@@ -1,8 +1,7 @@
 //! Answers and their receipts, with a model that echoes.
 
-use alloy::primitives::B256;
 use base64::Engine as _;
-use sequencer::ledger::decode_request;
+use sequencer::ledger::{Hash, decode_request};
 use serde_json::json;
 
 use crate::support::{Server, chat, events};
@@ -112,7 +111,7 @@ async fn the_same_seed_gives_the_same_request() {
         body["seed"] = seed;
         let (status, answer) = server.post("/v1/chat/completions", Some(&key), &body).await;
         assert_eq!(status, 200, "{answer}");
-        let hash: B256 = answer["refute"]["request"].as_str().unwrap().parse().unwrap();
+        let hash: Hash = answer["refute"]["request"].as_str().unwrap().parse().unwrap();
         let found = server.service.db.find(&hash.0).await.unwrap().unwrap();
         seeds.push(decode_request(&found.request.unwrap().body).unwrap().seed);
     }

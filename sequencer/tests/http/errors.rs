@@ -113,12 +113,12 @@ async fn delegations_are_checked() {
     let terms = sequencer::ledger::Delegation {
         account: 0,
         nonce: 1,
-        delegate: key(50).address(),
+        delegate: key(50).address().0.0,
         cap: 1,
         expiry: 1,
         model: Default::default(),
-        maxPriceIn: 1,
-        maxPriceOut: 1,
+        max_price_in: 1,
+        max_price_out: 1,
     };
     let url = "/v1/refute/keys";
     let (status, body) = server.post(url, None, &server.delegation(&terms, &key(1))).await;

@@ -26,15 +26,15 @@ async fn an_answer_of_smollm2_is_right_and_its_receipt_is_for_it() {
     let tokens: Vec<u32> = serde_json::from_value(stored["output_tokens"].clone()).unwrap();
     assert_eq!(answer["usage"]["completion_tokens"], tokens.len());
 
-    let hash: alloy::primitives::B256 = answer["refute"]["request"].as_str().unwrap().parse().unwrap();
+    let hash: sequencer::ledger::Hash = answer["refute"]["request"].as_str().unwrap().parse().unwrap();
     let found = server.service.db.find(&hash.0).await.unwrap().unwrap().request.unwrap();
     let request = sequencer::ledger::decode_request(&found.body).unwrap();
     let bits = server.service.models["smollm2"].token_bits;
-    let prompt = sequencer::engine::unpack_tokens(&found.prompt, request.promptLength, bits).unwrap();
+    let prompt = sequencer::engine::unpack_tokens(&found.prompt, request.prompt_length, bits).unwrap();
     server.stop().await;
     let opened = executor::model::Model::open(&path).unwrap();
     let mut engine = Native::new(&opened, 2, None).unwrap();
-    let claim = Request { prompt, sampling: Sampling::GREEDY, max_tokens: request.maxTokens };
+    let claim = Request { prompt, sampling: Sampling::GREEDY, max_tokens: request.max_tokens };
     assert_eq!(verify(&mut engine, &claim, &tokens).unwrap(), None);
 }
 

@@ -68,6 +68,6 @@ async fn a_delegate_may_sign_and_keys_and_signatures_share_nonces() {
     let chat = crate::support::chat("echo", "x");
     assert_eq!(server.post("/v1/chat/completions", Some(&api_key), &chat).await.0, 200);
     let account = server.service.book.account(0).unwrap();
-    assert_eq!((account.next, account.used.to::<u64>()), (5, 0b11));
+    assert_eq!((account.window.next, account.window.used), (5, [0, 0b11]));
     server.stop().await;
 }

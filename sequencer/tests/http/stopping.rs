@@ -34,19 +34,16 @@ async fn what_was_received_is_executed_after_a_restart() {
     let request = sequencer::ledger::Request {
         account: 0,
         nonce: 0,
-        model: model.id.0.into(),
+        model: model.id,
         prompt: sequencer::engine::root(&executor::trace::pack_tokens(&[104, 105], model.token_bits)),
-        promptLength: 2,
-        maxTokens: 100,
-        temperature: 0,
-        topK: 0,
-        topP: 65_536,
-        minP: 0,
+        prompt_length: 2,
+        max_tokens: 100,
+        sampling: sequencer::ledger::Sampling::GREEDY,
         seed: Default::default(),
-        maxFee: 1_000_000,
-        validUntil: 4_000_000_000,
+        max_fee: 1_000_000,
+        valid_until: 4_000_000_000,
     };
-    assert_eq!(server.domain().digest(&request), hash);
+    assert_eq!(request.digest(server.domain()), hash);
     let row = sequencer::store::Received {
         hash: hash.0,
         account: 0,

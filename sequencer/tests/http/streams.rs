@@ -50,7 +50,7 @@ async fn what_a_reader_has_seen_before_it_went_is_paid_and_the_rest_is_not_made(
     let (length, ..) = found.result.unwrap();
     assert!((1..200).contains(&length), "{length}");
     let request = sequencer::ledger::decode_request(&found.request.unwrap().body).unwrap();
-    assert_eq!(request.maxTokens, length);
+    assert_eq!(request.max_tokens, length);
     for _ in 0..100 {
         if server.service.models["smollm2"].runner.load().running == 0 {
             break;

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256, keccak256};
-use alloy::signers::SignerSync;
+use alloy::primitives::{Address, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use sequencer::config::{AccountConfig, Config, ModelConfig};
 use sequencer::flow::Service;
-use sequencer::ledger::{Delegation, Domain, Request};
+use sequencer::ledger::{Delegation, Domain, Hash, Request, Sampling, recover, sign};
 use sequencer::{Running, start};
 use serde_json::{Value, json};
 
@@ -93,16 +92,16 @@ impl Server {
     /// A key for an account that belongs to `key(account)`.
     pub(crate) async fn make_key(&self, account: u32, nonce: u64, cap: u128) -> (String, Value) {
         let secret = keccak256([account as u8, nonce as u8, 77]);
-        let delegate = PrivateKeySigner::from_bytes(&secret).unwrap().address();
+        let delegate = PrivateKeySigner::from_bytes(&secret).unwrap().address().0.0;
         let terms = Delegation {
             account,
             nonce,
             delegate,
             cap,
             expiry: u64::MAX,
-            model: B256::ZERO,
-            maxPriceIn: 10,
-            maxPriceOut: 10,
+            model: Hash::default(),
+            max_price_in: 10,
+            max_price_out: 10,
         };
         let body = self.delegation(&terms, &key(account as u8));
         let (status, made) = self.post("/v1/refute/keys", None, &body).await;
@@ -111,40 +110,37 @@ impl Server {
     }
 
     pub(crate) fn delegation(&self, terms: &Delegation, owner: &PrivateKeySigner) -> Value {
-        let signature = owner.sign_hash_sync(&self.domain().digest(terms)).unwrap();
+        let signature = sign(owner, &terms.digest(self.domain())).unwrap();
         json!({
-            "account": terms.account, "nonce": terms.nonce, "delegate": terms.delegate.to_string(),
+            "account": terms.account, "nonce": terms.nonce, "delegate": Address::from(terms.delegate).to_string(),
             "cap": terms.cap.to_string(), "expiry": terms.expiry, "model": terms.model.to_string(),
-            "max_price_in": terms.maxPriceIn, "max_price_out": terms.maxPriceOut,
-            "signature": alloy::hex::encode_prefixed(signature.as_erc2098()),
+            "max_price_in": terms.max_price_in, "max_price_out": terms.max_price_out,
+            "signature": alloy::hex::encode_prefixed(signature),
         })
     }
 
     /// A signed request of account 0 for the echo.
-    pub(crate) fn signed(&self, nonce: u64, prompt: &[u32], signer: &PrivateKeySigner) -> (B256, Value) {
+    pub(crate) fn signed(&self, nonce: u64, prompt: &[u32], signer: &PrivateKeySigner) -> (Hash, Value) {
         let model = &self.service.models["echo"];
         let packed = executor::trace::pack_tokens(prompt, model.token_bits);
         let request = Request {
             account: 0,
             nonce,
-            model: model.id.0.into(),
+            model: model.id,
             prompt: sequencer::engine::root(&packed),
-            promptLength: prompt.len() as u32,
-            maxTokens: 100,
-            temperature: 0,
-            topK: 0,
-            topP: 65_536,
-            minP: 0,
-            seed: B256::ZERO,
-            maxFee: 1_000_000,
-            validUntil: 4_000_000_000,
+            prompt_length: prompt.len() as u32,
+            max_tokens: 100,
+            sampling: Sampling::GREEDY,
+            seed: Hash::default(),
+            max_fee: 1_000_000,
+            valid_until: 4_000_000_000,
         };
-        let hash = self.domain().digest(&request);
-        let signature = signer.sign_hash_sync(&hash).unwrap();
+        let hash = request.digest(self.domain());
+        let signature = sign(signer, &hash).unwrap();
         let body = json!({
             "account": 0, "nonce": nonce, "model": request.model.to_string(), "prompt": prompt, "max_tokens": 100,
             "max_fee": "1000000", "valid_until": 4_000_000_000_u64,
-            "signature": alloy::hex::encode_prefixed(signature.as_erc2098()),
+            "signature": alloy::hex::encode_prefixed(signature),
         });
         (hash, body)
     }
@@ -153,17 +149,17 @@ impl Server {
     pub(crate) fn check_receipt(&self, receipt: &Value) {
         let text = |name: &str| receipt[name].as_str().unwrap();
         let signed = sequencer::ledger::Receipt {
-            proposer: text("proposer").parse().unwrap(),
+            proposer: text("proposer").parse::<Address>().unwrap().0.0,
             epoch: receipt["epoch"].as_u64().unwrap() as u32,
             number: receipt["number"].as_u64().unwrap(),
             request: text("request").parse().unwrap(),
             output: text("output").parse().unwrap(),
             deadline: receipt["deadline"].as_u64().unwrap(),
-            payee: text("payee").parse::<Address>().unwrap(),
+            payee: text("payee").parse::<Address>().unwrap().0.0,
         };
         let signature: [u8; 64] = alloy::hex::decode(text("signature")).unwrap().try_into().unwrap();
-        let digest = self.domain().digest(&signed);
-        assert_eq!(sequencer::ledger::recover(&digest, &signature), Some(key(99).address()));
+        let digest = signed.digest(self.domain());
+        assert_eq!(recover(&digest, &signature), Some(key(99).address()));
     }
 }
 
