@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build model model-minilm contracts test test-contracts snapshots halmos slither bench lint fmt vectors fuzz check-aarch64 clean
+.PHONY: help setup build model model-minilm contracts test test-clients test-contracts snapshots halmos slither bench lint fmt vectors fuzz check-aarch64 clean
 
 export PRECISION KV FUZZ_SECONDS
 
@@ -21,6 +21,9 @@ model-minilm: setup build ## all-MiniLM-L6-v2 in .cache/models (PRECISION=w8|w16
 
 test: ## every test; does its own set-up
 	@scripts/test.sh
+
+test-clients: ## the official OpenAI clients (Python, JavaScript) against a real sequencer
+	@REFUTE=$${REFUTE:-} scripts/clients.sh
 
 contracts: ## the contracts, in .cache/contracts/out
 	@scripts/contracts.sh forge build
@@ -48,8 +51,9 @@ fmt: ## formats the Rust code and the contracts
 	cargo fmt --all
 	@scripts/contracts.sh forge fmt
 
-vectors: ## writes executor/vectors anew from the reference kernels
+vectors: ## writes executor/vectors anew from the reference kernels, bisection/vectors from the rollup's rules
 	REFUTE_WRITE_VECTORS=1 cargo test --locked -p executor --test vectors
+	REFUTE_WRITE_VECTORS=1 cargo test --locked -p bisection --test ledger vectors
 
 fuzz: ## every fuzz target, FUZZ_SECONDS=600 each
 	@scripts/fuzz.sh

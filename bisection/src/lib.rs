@@ -12,6 +12,7 @@
 //! - **game**: one **challenger's** dispute of an item. At most one **ask** is open; its answer is a **fact**, which all games of
 //!   the assertion share. A **pick** makes an ask of an answered one ([`game`]).
 //! - **step**: the one operation that is checked in the end ([`game::Judge`]).
+//! - **ledger**: the rollup's accounts, batches and their two short disputes ([`ledger`]).
 //! - **solver**: what an honest side does next ([`solver`]).
 #![cfg_attr(
     not(test),
@@ -28,6 +29,7 @@ mod builder;
 pub mod game;
 mod hash;
 mod lanes;
+pub mod ledger;
 pub mod proof;
 pub mod solver;
 pub mod trace;

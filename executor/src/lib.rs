@@ -12,6 +12,7 @@ pub mod native;
 pub mod numerics;
 pub mod program;
 pub mod reference;
+pub mod sampling;
 pub mod tokenizer;
 pub mod trace;
 pub mod values;

@@ -12,6 +12,7 @@ use executor::import::error::ImportError;
 use executor::tokenizer::TokenizerError;
 use executor::tokenizer::chat::ChatError;
 use executor::trace::TraceError;
+use sequencer::StartError;
 
 /// What was checked is wrong.
 pub(crate) const WRONG: u8 = 1;
@@ -50,6 +51,10 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
             TraceError::Engine(e) => !ours(e),
             _ => false,
         })
+        || error
+            .downcast_ref::<StartError>()
+            .is_some_and(|e| matches!(e, StartError::Config(_) | StartError::Model { .. }))
+        || error.is::<figment::Error>()
         || error.is::<ArtefactError>()
         || error.is::<TokenizerError>()
         || error.is::<ChatError>()

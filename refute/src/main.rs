@@ -17,15 +17,17 @@ mod prompt;
 mod result_file;
 mod sampling;
 mod session;
-mod stop_strings;
 
+use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use command::{bench, check, dispute, embed, generate, import, info, run, trace, verify};
+use command::{
+    bench, check, dispute, embed, generate, import, info, keystore, run, sequencer, trace, verify,
+};
 use console::Console;
 
 /// Exact inference that anybody can check.
@@ -38,6 +40,9 @@ struct Cli {
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     json: bool,
+    /// Write the log as JSON lines
+    #[arg(long, global = true)]
+    log_json: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,6 +64,10 @@ enum Command {
     Run(run::Arguments),
     /// Embed texts
     Embed(embed::Arguments),
+    /// Sell inference over HTTP, with a signed receipt for every answer
+    Sequencer(sequencer::Arguments),
+    /// Make a key in an encrypted file
+    Keystore(keystore::Arguments),
     /// One measurement of speed on this machine
     Bench(bench::Arguments),
 }
@@ -74,14 +83,11 @@ enum ModelCommand {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .init();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    start_log(&cli);
     let console = Console::new(cli.json);
     // A panic is a failure of ours: it becomes one message and an exit code like any other.
     std::panic::set_hook(Box::new(|info| tracing::error!("{info}")));
@@ -92,6 +98,15 @@ fn main() -> ExitCode {
         Ok(Err(error)) => console.fail(&error.to_string(), failure::exit_code(&error)),
         Err(panic) => console.fail(&failure::of_panic(panic.as_ref()), failure::INTERNAL),
     }
+}
+
+/// The log goes to standard error. A service says what it does; a command says what went wrong.
+fn start_log(cli: &Cli) {
+    let level = if matches!(cli.command, Command::Sequencer(_)) { "info" } else { "error" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
+    if cli.log_json { log.json().init() } else { log.init() }
 }
 
 fn run_command(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
@@ -105,6 +120,8 @@ fn run_command(command: &Command, console: &Console) -> anyhow::Result<ExitCode>
         Command::Dispute(arguments) => dispute::run(arguments, console),
         Command::Run(arguments) => run::run(arguments, console),
         Command::Embed(arguments) => embed::run(arguments, console),
+        Command::Sequencer(arguments) => sequencer::run(arguments, console),
+        Command::Keystore(arguments) => keystore::run(arguments, console),
         Command::Bench(arguments) => bench::run(arguments, console),
     }
 }

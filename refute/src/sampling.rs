@@ -1,11 +1,10 @@
 //! Sampling as people write it, and as the program computes it: in units of 2^-16.
 
 use clap::Args;
-use executor::kernels::{Sampling, TEMPERATURE_MIN};
+use executor::kernels::Sampling;
+use executor::sampling::Decimals;
 
 use crate::failure::bad_input;
-
-const ONE: f64 = 65_536.0;
 
 /// How tokens are chosen.
 #[derive(Args, Clone, Debug)]
@@ -30,27 +29,16 @@ pub(crate) struct SamplingArguments {
 impl SamplingArguments {
     /// The integers that the request is made of.
     pub(crate) fn to_integers(&self) -> anyhow::Result<Sampling> {
-        let Self { temperature, top_p, min_p, .. } = *self;
-        if !(temperature == 0.0 || (0.01..=100.0).contains(&temperature)) {
-            return Err(bad_input(format!(
-                "--temperature {temperature} is out of range: use 0, or 0.01 to 100"
-            )));
-        }
-        if !(top_p > 0.0 && top_p <= 1.0) {
-            return Err(bad_input(format!("--top-p {top_p} is out of range: use more than 0, up to 1")));
-        }
-        if !(0.0..=1.0).contains(&min_p) {
-            return Err(bad_input(format!("--min-p {min_p} is out of range: use 0 to 1")));
-        }
-        let units = |x: f64| (x * ONE).round() as u32;
         let mut seed = [0; 32];
         seed[24..].copy_from_slice(&self.seed.to_be_bytes());
-        Ok(Sampling {
-            temperature: if temperature == 0.0 { 0 } else { units(temperature).max(TEMPERATURE_MIN) },
+        let wanted = Decimals {
+            temperature: self.temperature,
             top_k: self.top_k,
-            top_p: units(top_p).max(1),
-            min_p: units(min_p),
-            seed,
+            top_p: self.top_p,
+            min_p: self.min_p,
+        };
+        wanted.to_sampling(seed).map_err(|e| {
+            bad_input(format!("--{} {} is out of range: use {}", e.field.replace('_', "-"), e.value, e.range))
         })
     }
 }

@@ -13,6 +13,7 @@ pub mod gguf;
 mod pre;
 mod python;
 mod sentencepiece;
+mod stop_strings;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +22,7 @@ use tokenizers::{AddedToken, AddedVocabulary, Model, OffsetType, PreTokenizer, R
 
 pub use decode::DecodeStream;
 pub use error::TokenizerError;
+pub use stop_strings::StopStrings;
 
 /// What a model says about its tokenizer outside `tokenizer.json`.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use executor::generate::{Finish, GenerateError, Generation, Request, generate, output_hash};
-use executor::tokenizer::DecodeStream;
+use executor::tokenizer::{DecodeStream, StopStrings};
 
 use crate::backend::{BackendArguments, Machine};
 use crate::console::Console;
@@ -19,7 +19,6 @@ use crate::prompt::PromptArguments;
 use crate::result_file::ResultFile;
 use crate::sampling::SamplingArguments;
 use crate::session::Session;
-use crate::stop_strings::StopStrings;
 
 #[derive(Args)]
 pub(crate) struct Arguments {

@@ -4,5 +4,6 @@ mod bad_input;
 mod commands;
 mod disputes;
 mod refute;
+mod services;
 #[path = "../../../executor/tests/support/mod.rs"]
 mod support;

@@ -1,7 +1,8 @@
 //! Strings that end a text, found while the text comes in pieces.
 
 /// Watches a text for the first occurrence of any of some strings.
-pub(crate) struct StopStrings {
+#[derive(Clone, Debug, Default)]
+pub struct StopStrings {
     strings: Vec<String>,
     /// Text that may be the beginning of one of them.
     held: String,
@@ -9,12 +10,12 @@ pub(crate) struct StopStrings {
 
 impl StopStrings {
     /// Strings, none of them empty.
-    pub(crate) fn new(strings: &[String]) -> Self {
+    pub fn new(strings: &[String]) -> Self {
         Self { strings: strings.to_vec(), held: String::new() }
     }
 
     /// Takes a piece. Gives what is surely before every stop string, and whether one of them came.
-    pub(crate) fn push(&mut self, piece: &str) -> (String, bool) {
+    pub fn push(&mut self, piece: &str) -> (String, bool) {
         self.held.push_str(piece);
         if let Some(at) = self.strings.iter().filter_map(|s| self.held.find(s.as_str())).min() {
             self.held.truncate(at);
@@ -28,7 +29,7 @@ impl StopStrings {
     }
 
     /// What is left when no more text comes.
-    pub(crate) fn finish(self) -> String {
+    pub fn finish(self) -> String {
         self.held
     }
 }

@@ -1,0 +1,202 @@
+//! The one writer. It gives executed requests their order, their numbers and their signed receipts, and lets nothing
+//! leave before it is committed.
+//!
+//! Whatever has gathered while the last group was committed is the next group: under load groups grow, and an idle
+//! sequencer answers at once.
+
+mod group;
+mod sign;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use alloy::signers::local::PrivateKeySigner;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::book::{Book, Hold, Refusal};
+use crate::engine::{Output, Price};
+use crate::ledger::{Delegation, Domain, Hash, Receipt, Request};
+use crate::metrics::Metrics;
+use crate::posting::Posting;
+use crate::store::{Db, Received, StoreError};
+
+use group::Sealer;
+
+/// Who signs a request.
+#[derive(Clone, Debug)]
+pub enum Signed {
+    /// The sequencer, with the key that came with the API call.
+    ByKey(Arc<PrivateKeySigner>),
+    /// The client has.
+    Given {
+        /// Its signature.
+        signature: [u8; 64],
+        /// The delegate, if it is one.
+        delegate: Option<Address>,
+    },
+}
+
+impl Signed {
+    /// The delegate who signs, if one does.
+    pub fn delegate(&self) -> Option<Address> {
+        match self {
+            Self::ByKey(key) => Some(key.address()),
+            Self::Given { delegate, .. } => *delegate,
+        }
+    }
+}
+
+/// A request with its output.
+#[derive(Debug)]
+pub struct Executed {
+    /// As it is signed.
+    pub request: Request,
+    /// By whom.
+    pub signed: Signed,
+    /// What is set aside for it.
+    pub hold: Hold,
+    /// The model's price.
+    pub price: Price,
+    /// The packed prompt.
+    pub prompt: Vec<u8>,
+    /// What came out.
+    pub output: Output,
+    /// Bits of a token.
+    pub token_bits: u8,
+    /// 0 stop, 1 length, 2 vector.
+    pub finish: u8,
+    /// When the request came.
+    pub created: u64,
+}
+
+/// What was promised.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// The promise.
+    pub receipt: Receipt,
+    /// Its signature.
+    pub signature: [u8; 64],
+    /// What it cost, in wei.
+    pub fee: u128,
+}
+
+/// Why nothing was promised.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The account changed while the request ran.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store said no.
+    #[error("the result could not be stored: {0}")]
+    Store(String),
+    /// No receipt may be given now.
+    #[error("no receipts can be given now: {0}")]
+    NoReceipts(String),
+    /// The sequencer stops.
+    #[error("the sequencer is stopping")]
+    Stopping,
+}
+
+/// Where an answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, SealError>>;
+
+pub(crate) enum Message {
+    Executed(Box<Executed>, Reply<Sealed>),
+    Delegation { terms: Box<Delegation>, hash: Hash, signature: [u8; 64], reply: Reply<Sealed> },
+    Received(Box<Received>, Reply<()>),
+    GivenUp(Hash),
+}
+
+/// Hands things to the writer.
+#[derive(Clone)]
+pub struct SealerHandle {
+    messages: mpsc::Sender<Message>,
+}
+
+/// What the writer works with.
+pub struct Parts {
+    /// The store.
+    pub db: Db,
+    /// The accounts.
+    pub book: Arc<Book>,
+    /// Where signatures are valid.
+    pub domain: Domain,
+    /// Signs receipts.
+    pub signer: Arc<PrivateKeySigner>,
+    /// Who posts: L1 looks receipts up under it.
+    pub proposer: Address,
+    /// Whose numbers.
+    pub epoch: u32,
+    /// Until when a receipt may promise.
+    pub posting: Arc<dyn Posting>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Things that wait for the writer before senders wait too.
+const BACKLOG: usize = 8192;
+/// Most things of one transaction.
+const GROUP_MAX: usize = 512;
+/// Between two tries of a transaction whose outcome is unknown.
+const RETRY: Duration = Duration::from_millis(200);
+
+impl SealerHandle {
+    /// Starts the writer. It ends when all handles are gone, or when it finds that it is not the only one: then
+    /// `fatal` is cancelled.
+    pub async fn start(
+        parts: Parts,
+        fatal: CancellationToken,
+    ) -> Result<(Self, tokio::task::JoinHandle<()>), StoreError> {
+        let next =
+            parts.db.begin_epoch(parts.epoch, &parts.proposer.0.0, &parts.domain.separator().0).await?;
+        let (messages, mut inbox) = mpsc::channel(BACKLOG);
+        let mut sealer = Sealer::new(parts, next);
+        let task = tokio::spawn(async move {
+            let mut batch = Vec::with_capacity(GROUP_MAX);
+            while inbox.recv_many(&mut batch, GROUP_MAX).await > 0 {
+                if let Err(error) = sealer.seal(std::mem::take(&mut batch), &fatal).await {
+                    tracing::error!(%error, "the sequencer must stop");
+                    fatal.cancel();
+                    return;
+                }
+                batch.reserve(GROUP_MAX);
+            }
+        });
+        Ok((Self { messages }, task))
+    }
+
+    /// Seals an executed request.
+    pub async fn seal(&self, executed: Executed) -> Result<Sealed, SealError> {
+        self.ask(|reply| Message::Executed(Box::new(executed), reply)).await
+    }
+
+    /// Seals a delegation.
+    pub async fn delegate(
+        &self,
+        terms: Delegation,
+        hash: Hash,
+        signature: [u8; 64],
+    ) -> Result<Sealed, SealError> {
+        let terms = Box::new(terms);
+        self.ask(|reply| Message::Delegation { terms, hash, signature, reply }).await
+    }
+
+    /// Stores a request that is executed later.
+    pub async fn receive(&self, request: Received) -> Result<(), SealError> {
+        self.ask(|reply| Message::Received(Box::new(request), reply)).await
+    }
+
+    /// A stored request will not be executed.
+    pub async fn give_up(&self, hash: Hash) {
+        // If the writer is gone, the next start finds the request again.
+        let _ = self.messages.send(Message::GivenUp(hash)).await;
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, SealError> {
+        let (reply, answer) = oneshot::channel();
+        self.messages.send(message(reply)).await.map_err(|_| SealError::Stopping)?;
+        answer.await.map_err(|_| SealError::Stopping)?
+    }
+}

@@ -1,0 +1,11 @@
+//! The real server, over real connections.
+
+mod support;
+
+mod echo;
+mod errors;
+mod fuzz;
+mod models;
+mod native;
+mod stopping;
+mod streams;

@@ -1,0 +1,173 @@
+//! One suite over both kinds of store.
+
+mod postgres;
+
+use sequencer::store::{Db, Delegated, Group, Inferred, Numbered, Received, StoreError};
+
+use postgres::Postgres;
+
+fn received(n: u8) -> Received {
+    Received {
+        hash: [n; 32],
+        account: u32::from(n),
+        delegated: n % 2 == 1,
+        body: vec![n; 156],
+        prompt: vec![n; usize::from(n)],
+        signature: [n; 64],
+        created: 1000 + u64::from(n),
+    }
+}
+
+fn numbered(number: u64, n: u8) -> Numbered {
+    let (request, root, payee, signature) = ([n; 32], [n ^ 1; 32], [n; 20], [n ^ 2; 64]);
+    Numbered { number, op: 3, request, root, deadline: 9, payee, signature }
+}
+
+fn inferred(number: u64, n: u8) -> Inferred {
+    let fee = (1 << 100) + u128::from(n);
+    Inferred { request: received(n), number, length: 4, output: vec![n; 8], fee, finish: 1 }
+}
+
+/// Numbers `first..first + count`, of requests with the same bytes.
+fn group(first: u8, count: u8) -> Group {
+    let numbers = || first..first + count;
+    Group {
+        epoch: 3,
+        first: first.into(),
+        receipts: numbers().map(|n| numbered(n.into(), n)).collect(),
+        inferred: numbers().map(|n| inferred(n.into(), n)).collect(),
+        accounts: vec![(u32::from(first), vec![first; 136])],
+        ..Group::default()
+    }
+}
+
+async fn begin(db: &Db) -> Result<u64, StoreError> {
+    db.begin_epoch(3, &[1; 20], &[2; 32]).await
+}
+
+async fn what_is_committed_is_found(db: &Db) {
+    assert_eq!(begin(db).await.unwrap(), 0);
+    db.commit(&group(0, 100)).await.unwrap();
+    assert_eq!((db.next_number(3).await.unwrap(), begin(db).await.unwrap()), (100, 100));
+    let found = db.find(&[42; 32]).await.unwrap().unwrap();
+    let request = found.request.unwrap();
+    assert_eq!(
+        (request.account, request.delegated, request.prompt.len(), request.created),
+        (42, false, 42, 1042)
+    );
+    let (epoch, receipt) = found.receipt.unwrap();
+    assert_eq!((epoch, receipt.number, receipt.signature, receipt.payee), (3, 42, [40; 64], [42; 20]));
+    assert_eq!(found.result.unwrap(), (4, vec![42; 8], (1 << 100) + 42, 1));
+    assert_eq!((found.status, found.batch), (1, None));
+    assert!(db.find(&[200; 32]).await.unwrap().is_none());
+    let numbers: Vec<u64> = db.receipts_from(3, 90, 50).await.unwrap().iter().map(|r| r.number).collect();
+    assert_eq!(numbers, (90..100).collect::<Vec<_>>());
+}
+
+async fn a_group_is_whole_or_nothing(db: &Db) {
+    begin(db).await.unwrap();
+    db.commit(&group(0, 3)).await.unwrap();
+    // The last of them is there already.
+    let mut bad = group(3, 2);
+    bad.receipts.push(numbered(5, 1));
+    let error = db.commit(&bad).await.unwrap_err();
+    assert!(error.is_final() && !matches!(error, StoreError::Fenced { .. }), "{error}");
+    assert_eq!(db.next_number(3).await.unwrap(), 3);
+    assert!(db.find(&[3; 32]).await.unwrap().is_none());
+    assert_eq!(db.load().await.unwrap().accounts.len(), 1);
+    db.commit(&group(3, 2)).await.unwrap();
+}
+
+async fn an_epoch_is_one_proposers_in_one_place(db: &Db) {
+    begin(db).await.unwrap();
+    for (proposer, domain) in [([9; 20], [2; 32]), ([1; 20], [9; 32])] {
+        let error = db.begin_epoch(3, &proposer, &domain).await.unwrap_err();
+        assert!(matches!(error, StoreError::Epoch(3)), "{error}");
+    }
+    assert_eq!(db.begin_epoch(4, &[9; 20], &[2; 32]).await.unwrap(), 0);
+}
+
+async fn two_writers_cannot_both_count(db: &Db) {
+    begin(db).await.unwrap();
+    db.commit(&group(0, 2)).await.unwrap();
+    let late = Group { first: 1, receipts: vec![numbered(1, 50)], epoch: 3, ..Group::default() };
+    // Its number is taken; with other numbers the count itself says so.
+    assert!(db.commit(&late).await.is_err());
+    let ahead = Group { first: 7, receipts: vec![numbered(7, 51)], epoch: 3, ..Group::default() };
+    match db.commit(&ahead).await.unwrap_err() {
+        StoreError::Fenced { expected, found, .. } => assert_eq!((expected, found), (7, 2)),
+        other => panic!("{other}"),
+    }
+    assert!(db.find(&[51; 32]).await.unwrap().is_none());
+}
+
+async fn what_is_received_waits_until_it_is_executed_or_given_up(db: &Db) {
+    begin(db).await.unwrap();
+    let three = vec![received(1), received(2), received(3)];
+    db.commit(&Group { received: three, ..Group::default() }).await.unwrap();
+    let mut done = group(0, 0);
+    (done.receipts, done.inferred) = (vec![numbered(0, 2)], vec![inferred(0, 2)]);
+    done.given_up = vec![[3; 32]];
+    db.commit(&done).await.unwrap();
+    let left: Vec<[u8; 32]> = db.load().await.unwrap().received.iter().map(|r| r.hash).collect();
+    assert_eq!(left, [[1; 32]]);
+    let status = async |n: u8| db.find(&[n; 32]).await.unwrap().unwrap().status;
+    assert_eq!([status(1).await, status(2).await, status(3).await], [0, 1, 2]);
+    // What was given up may be asked again, what is executed not.
+    db.commit(&Group { received: vec![received(2), received(3)], ..Group::default() }).await.unwrap();
+    assert_eq!([status(2).await, status(3).await], [1, 0]);
+}
+
+async fn delegations_and_accounts_are_loaded(db: &Db) {
+    begin(db).await.unwrap();
+    let delegated =
+        Delegated { hash: [7; 32], account: 5, delegate: [8; 20], body: vec![9; 104], signature: [1; 64] };
+    let receipts = vec![Numbered { op: 5, ..numbered(0, 7) }];
+    let accounts = vec![(5, vec![5; 136]), (4, vec![4; 136])];
+    let group = Group { epoch: 3, receipts, delegated: vec![delegated], accounts, ..Group::default() };
+    db.commit(&group).await.unwrap();
+    let snapshot = db.load().await.unwrap();
+    assert_eq!(snapshot.accounts, [(4, vec![4; 136]), (5, vec![5; 136])]);
+    assert_eq!((snapshot.delegations[0].delegate, snapshot.delegations[0].account), ([8; 20], 5));
+    let found = db.find(&[7; 32]).await.unwrap().unwrap();
+    assert!(found.request.is_none() && found.result.is_none() && found.receipt.unwrap().1.op == 5);
+}
+
+macro_rules! suite {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                let folder = tempfile::tempdir().unwrap();
+                let address = format!("sqlite:{}", folder.path().join("store.db").display());
+                let db = super::Db::open(&address).await.unwrap();
+                super::$name(&db).await;
+                db.close().await;
+            })*
+        }
+
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                let Some(server) = super::Postgres::start() else { return };
+                let db = super::Db::open(&server.address).await.unwrap();
+                super::$name(&db).await;
+                db.close().await;
+            })*
+        }
+    };
+}
+
+suite!(
+    what_is_committed_is_found,
+    a_group_is_whole_or_nothing,
+    an_epoch_is_one_proposers_in_one_place,
+    two_writers_cannot_both_count,
+    what_is_received_waits_until_it_is_executed_or_given_up,
+    delegations_and_accounts_are_loaded,
+);
+
+#[tokio::test]
+async fn other_addresses_are_refused() {
+    assert!(matches!(Db::open("mysql://x").await, Err(StoreError::Address(_))));
+}
