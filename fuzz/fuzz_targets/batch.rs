@@ -6,8 +6,8 @@
 use bisection::Hash;
 use bisection::ledger::request::Domain;
 use bisection::ledger::{
-    Body, Choice, Context, Draft, Ledger, Model, NotTaken, Opening, Parent, Price, Refused, Registry, Rules, Signature, shape,
-    witness,
+    Body, Choice, Context, Draft, Ledger, Model, NotTaken, Opening, Parent, Price, Refused, Registry, Rules,
+    Signature, shape, witness,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -52,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
     let derived = context.derive(&batch).unwrap();
     let table: Vec<Choice> = batch.head.table.clone();
     let opening = Opening { time: batch.head.time, epoch: 0, first_number: 0, table };
-    let mut draft = Draft::new(context, ledger, opening).unwrap();
+    let mut draft = Draft::new(&registry, parent, ledger, opening).unwrap();
     for (posted, step) in batch.steps.iter().zip(&derived.steps) {
         let (pre, body, time) = (draft.ledger().root(), step.leaf.body, batch.head.time);
         let made = draft.ledger().witness(&body);

@@ -7,10 +7,10 @@ use super::decode::{MAX_STEPS, Reading};
 use super::derive::{Derived, DerivedStep, body};
 use super::inbox::{self, Transfer};
 use super::live::{Ledger, Undo};
-use super::models::Line;
+use super::models::{Line, Registry};
 use super::refused::{Fault, Refused};
 use super::replay::{Elsewhere, Replay};
-use super::rules::Context;
+use super::rules::Parent;
 use super::step::Invalid;
 use super::wire::Reader;
 use crate::hash::Hash;
@@ -55,8 +55,8 @@ pub enum NotTaken {
 
 /// A batch in the making, and the ledger after its steps.
 #[derive(Clone, Debug)]
-pub struct Draft<'a> {
-    context: Context<'a>,
+pub struct Draft {
+    parent: Parent,
     lines: Vec<Line>,
     ledger: Ledger,
     batch: Batch,
@@ -77,30 +77,35 @@ pub struct Built {
     pub replay: Replay,
 }
 
-impl<'a> Draft<'a> {
+impl Draft {
     /// A batch without steps, on a ledger in the state of its parent.
     ///
     /// # Errors
     /// The table is not one, or the ledger is elsewhere.
-    pub fn new(context: Context<'a>, ledger: Ledger, opening: Opening) -> Result<Self, NotOpened> {
-        let (parent, at) = (context.parent.root, ledger.root());
-        if at != parent {
-            return Err(Elsewhere { parent, ledger: at }.into());
+    pub fn new(
+        registry: &Registry,
+        parent: Parent,
+        ledger: Ledger,
+        opening: Opening,
+    ) -> Result<Self, NotOpened> {
+        let at = ledger.root();
+        if at != parent.root {
+            return Err(Elsewhere { parent: parent.root, ledger: at }.into());
         }
         if opening.table.len() > usize::from(u8::MAX) {
             return Err(Refused::Table { index: 255 }.into());
         }
-        let lines = context.registry.lines(&opening.table, opening.time)?;
+        let lines = registry.lines(&opening.table, opening.time)?;
         let head = Head {
             time: opening.time,
             epoch: opening.epoch,
             first_number: opening.first_number,
-            cursor: context.parent.cursor,
-            inbox_hash: context.parent.inbox,
+            cursor: parent.cursor,
+            inbox_hash: parent.inbox,
             table: opening.table,
         };
         let batch = Batch { head, steps: Vec::new() };
-        Ok(Self { context, lines, ledger, batch, steps: Vec::new(), taken: Vec::new(), accs: Vec::new() })
+        Ok(Self { parent, lines, ledger, batch, steps: Vec::new(), taken: Vec::new(), accs: Vec::new() })
     }
 
     /// The ledger after the steps so far.
@@ -134,8 +139,8 @@ impl<'a> Draft<'a> {
         }
         let entry = self.batch.head.cursor;
         self.readable(&step)?;
-        let (body, header) = body(&self.context.rules.domain, &self.lines, entry, &step)?;
-        let pre = self.batch.steps.last().map_or(self.context.parent.root, |posted| posted.root);
+        let (body, header) = body(&self.ledger.rules().domain, &self.lines, entry, &step)?;
+        let pre = self.batch.steps.last().map_or(self.parent.root, |posted| posted.root);
         let undo = self.ledger.apply(&body, self.batch.head.time, recover)?;
         let root = self.ledger.root();
         if let Some(taken) = step.entry() {
@@ -163,6 +168,13 @@ impl<'a> Draft<'a> {
         Some(step)
     }
 
+    /// Takes all steps back: the ledger in the state of the parent, to begin another batch with another time, with entries that
+    /// came later, or on another parent.
+    pub fn discard(mut self) -> Ledger {
+        while self.pop().is_some() {}
+        self.ledger
+    }
+
     /// The batch.
     ///
     /// # Errors
@@ -171,7 +183,7 @@ impl<'a> Draft<'a> {
         if self.steps.is_empty() {
             return Err(Refused::StepCount(0));
         }
-        let derived = Derived::assemble(&self.batch, self.context.parent.root, self.steps);
+        let derived = Derived::assemble(&self.batch, self.parent.root, self.steps);
         let bytes = self.batch.encode();
         Ok(Built { batch: self.batch, bytes, replay: Replay::done(self.ledger, derived, self.taken) })
     }
@@ -182,7 +194,7 @@ impl<'a> Draft<'a> {
         step.encode(&mut bytes);
         let from = &mut Reader::new(&bytes);
         let reading =
-            Reading { lines: &self.lines, time: self.batch.head.time, expire: self.context.rules.expire };
+            Reading { lines: &self.lines, time: self.batch.head.time, expire: self.ledger.rules().expire };
         let signed = self.batch.steps.last().is_some_and(|posted| posted.step.entry().is_none());
         let read = reading.step(from, !signed && step.entry().is_some())?;
         if from.left() == 0 && read == *step { Ok(()) } else { Err(Fault::Unencodable) }

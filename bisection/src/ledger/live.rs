@@ -1,10 +1,12 @@
 //! The state that a proposer or challenger holds.
 
+use super::batch::Step;
 use super::body::Body;
-use super::request::Delegation;
+use super::models::Price;
+use super::request::{Delegation, Request};
 use super::step::{After, Before, Invalid, step};
 use super::witness;
-use super::{Account, Accounts, Recover, Rules, State};
+use super::{Account, Accounts, Recover, Rules, Signature, State};
 use crate::hash::Hash;
 
 /// A state with all of its accounts. Steps go forward, and back by what they leave behind ([`Undo`]).
@@ -55,8 +57,7 @@ impl Ledger {
         self.state().root()
     }
 
-    /// What a step would change, without doing it. Of a request whose output is not known yet, any output length says whether it
-    /// is valid: validity does not read it.
+    /// What a step would change, without doing it.
     ///
     /// # Errors
     /// The step is invalid.
@@ -69,6 +70,33 @@ impl Ledger {
             delegation: account.and_then(|i| self.accounts.delegation(i)),
         };
         step(&self.rules, before, body, time, recover)
+    }
+
+    /// Would a request be valid now, at this price, whatever its output will be: before it is run. What it changes then is what it
+    /// changes with the shortest output.
+    ///
+    /// # Errors
+    /// It would not.
+    pub fn admits(
+        &self,
+        request: &Request,
+        price: &Price,
+        delegated: bool,
+        signature: Signature,
+        time: u64,
+        recover: &Recover<'_>,
+    ) -> Result<After, Invalid> {
+        let step = Step::inference(request, 0, delegated, signature, Vec::new(), 0, Vec::new());
+        let Step::Inference { call, .. } = step else { return Err(Invalid::Signer) };
+        let body = Body::Inference {
+            call,
+            request: request.digest(&self.rules.domain),
+            item: Hash::default(),
+            model: request.model,
+            price_in: price.price_in,
+            price_out: price.price_out,
+        };
+        self.check(&body, time, recover)
     }
 
     /// Takes a step of a batch with this time; what takes it back.

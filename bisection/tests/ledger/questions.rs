@@ -1,9 +1,10 @@
 //! Ledger and Shape: the right answer has a proof, and nothing else has.
 
 use bisection::Hash;
+use bisection::ledger::request::Request;
 use bisection::ledger::shape::{self, Face};
 use bisection::ledger::witness::{self, Unproven};
-use bisection::ledger::{Body, Context, DerivedStep, Invalid, Replay, Step, StepLeaf, Why, token};
+use bisection::ledger::{Body, Context, DerivedStep, Invalid, Price, Replay, Step, StepLeaf, Why, token};
 use proptest::prelude::*;
 
 use crate::keys::Keys;
@@ -74,6 +75,39 @@ proptest! {
                 (Err(Unproven::Invalid(a)), Err(b)) => prop_assert_eq!(a, b),
                 other => prop_assert!(false, "{:?}", other),
             }
+        }
+    }
+
+    /// What is admitted before it is run is valid after, and nothing else.
+    #[test]
+    fn admission_is_validity(seed: u64, later in 0u64..2_000) {
+        let mut world = World::new(Keys::Fake, seed);
+        world.batch(9, 6);
+        let ledger = world.ledger.clone();
+        let (domain, parent) = (world.rules.domain, world.parent);
+        let built = world.batch(0, 12);
+        let derived = Context { parent, ..world.context() }.derive(&built.batch).unwrap();
+        let time = built.batch.head.time + later;
+        for (posted, step) in built.batch.steps.iter().zip(&derived.steps) {
+            let (Step::Inference { call, sampling, seed, .. }, Body::Inference { model, price_in, price_out, .. }) =
+                (&posted.step, step.leaf.body) else { continue };
+            let request = Request {
+                account: call.account,
+                nonce: call.nonce,
+                model,
+                prompt: step.header.unwrap().prompt_root,
+                prompt_length: call.prompt_length,
+                max_tokens: call.max_tokens,
+                sampling: *sampling,
+                seed: *seed,
+                max_fee: call.max_fee,
+                valid_until: call.valid_until,
+            };
+            prop_assert_eq!(request.digest(&domain), step.leaf.body.request().unwrap());
+            let price = Price { from: 0, price_in, price_out };
+            let admitted = ledger.admits(&request, &price, call.delegated(), call.signature, time, &recover);
+            let valid = ledger.check(&step.leaf.body, time, &recover);
+            prop_assert_eq!(admitted.err(), valid.err());
         }
     }
 

@@ -3,7 +3,8 @@
 use bisection::ledger::inbox::{L1Request, Transfer, accumulate};
 use bisection::ledger::request::{Request, Sampling};
 use bisection::ledger::{
-    Batch, Choice, Context, Draft, Fault, NotTaken, Opening, Parent, Posted, Posting, Price, Refused, Step,
+    Batch, Choice, Context, Draft, Fault, NotOpened, NotTaken, Opening, Parent, Posted, Posting, Price,
+    Refused, Step,
 };
 use bisection::tree::tensor_root;
 use bisection::{Hash, tagged};
@@ -310,8 +311,8 @@ fn what_l1_says_at_that_moment() {
 fn a_draft_takes_only_what_can_be_posted() {
     let desk = desk();
     let recover = |digest: Hash, signature: &[u8; 64]| Keys::Fake.recover(digest, signature);
-    let open = || Draft::new(desk.world.context(), desk.world.ledger.clone(), desk.world.opening());
-    let mut draft = open().unwrap();
+    let (world, parent) = (&desk.world, desk.world.parent);
+    let mut draft = Draft::new(&world.registry, parent, world.ledger.clone(), world.opening()).unwrap();
     assert!(draft.clone().finish().is_err());
     assert_eq!(draft.model(&desk.world.models[usize::from(desk.letters)].id), Some(desk.letters));
     let inference = desk.batch.steps[2].step.clone();
@@ -337,12 +338,17 @@ fn a_draft_takes_only_what_can_be_posted() {
     let signature = Keys::Fake.sign(0, order.digest(&desk.world.rules.domain));
     draft.push(Step::Withdrawal { order, signature }, &recover).unwrap();
     assert_eq!(draft.push(deposit, &recover), Err(NotTaken::Fault(Fault::Op(0))), "entries come first");
+    assert_eq!(draft.clone().discard(), world.ledger);
     let built = draft.finish().unwrap();
     assert_eq!(desk.world.context().decode(&built.bytes).as_ref(), Ok(&built.batch));
     assert_eq!(built.replay.rewound(), desk.world.ledger);
-    let elsewhere =
-        Context { parent: Parent { root: Hash([1; 32]), ..Parent::default() }, ..desk.world.context() };
-    assert!(Draft::new(elsewhere, desk.world.ledger.clone(), Opening::default()).is_err());
+    let elsewhere = Parent { root: Hash([1; 32]), ..parent };
+    let opened = Draft::new(&world.registry, elsewhere, world.ledger.clone(), Opening::default());
+    assert!(matches!(opened, Err(NotOpened::Elsewhere(_))));
+    let table = [world.table(TIME), world.table(TIME)].concat();
+    let opened =
+        Draft::new(&world.registry, parent, world.ledger.clone(), Opening { table, ..world.opening() });
+    assert!(matches!(opened, Err(NotOpened::Refused(Refused::Table { index: 3 }))));
 }
 
 #[test]

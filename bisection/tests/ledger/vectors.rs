@@ -18,13 +18,26 @@ fn render(sections: &[(&str, Value)]) -> String {
     for (name, section) in sections {
         match section {
             Value::Array(cases) => {
-                let lines: Vec<String> = cases.iter().map(Value::to_string).collect();
+                let lines: Vec<String> = cases.iter().map(|case| sorted(case).to_string()).collect();
                 out += &format!(",\n\"{name}\":[\n{}\n]", lines.join(",\n"));
             }
-            other => out += &format!(",\n\"{name}\":{other}"),
+            other => out += &format!(",\n\"{name}\":{}", sorted(other)),
         }
     }
     out + "\n}\n"
+}
+
+/// With the fields of objects in order, whether or not `serde_json` was built to keep another.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(list) => list.iter().map(sorted).collect(),
+        Value::Object(fields) => {
+            let mut names: Vec<&String> = fields.keys().collect();
+            names.sort();
+            Value::Object(names.into_iter().map(|name| (name.clone(), sorted(&fields[name]))).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 fn hex(bytes: impl AsRef<[u8]>) -> Value {

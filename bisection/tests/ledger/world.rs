@@ -155,9 +155,8 @@ impl World {
     /// A random batch on the last one, which the world goes on from.
     pub(crate) fn batch(&mut self, entries: u64, items: u64) -> Built {
         self.time += self.dice.roll(20_000);
-        let (rules, registry, keys) = (self.rules, self.registry.clone(), self.keys);
-        let context = Context { rules: &rules, registry: &registry, parent: self.parent };
-        let mut draft = Draft::new(context, self.ledger.clone(), self.opening()).unwrap();
+        let (registry, keys) = (self.registry.clone(), self.keys);
+        let mut draft = Draft::new(&registry, self.parent, self.ledger.clone(), self.opening()).unwrap();
         let recover = |digest: Hash, signature: &_| keys.recover(digest, signature);
         for _ in 0..entries {
             let step = self.entry(&draft);
