@@ -12,6 +12,8 @@ pub(crate) mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod finish512;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod short512;
 
 use super::isa::Level;
 use super::packed::PackedRows;
@@ -35,6 +37,8 @@ pub struct LinearWeights<'a> {
     shift: &'a [i8],
     bias: Option<&'a [i32]>,
     row_sums: Vec<i64>,
+    /// Largest magnitude of an accumulator of each panel, or more.
+    reach: Vec<i64>,
     shift_min: i32,
 }
 
@@ -64,7 +68,10 @@ impl<'a> LinearWeights<'a> {
             return Err(BadWeights(broken));
         }
         let shift_min = shift.iter().map(|&s| i32::from(s)).min().unwrap_or(0);
-        Ok(Self { panels, mult, shift, bias, row_sums: panels.row_sums(), shift_min })
+        let (row_sums, magnitudes) = panels.row_sums();
+        // Mantissas of 16 bits are within +-32,767.
+        let reach = magnitudes.chunks_exact(PANEL).map(|m| max(m) * 32_767).collect();
+        Ok(Self { panels, mult, shift, bias, row_sums, reach, shift_min })
     }
 
     /// The weights themselves.
@@ -92,6 +99,10 @@ impl<'a> LinearWeights<'a> {
     fn channels(&self, panel: usize) -> Range<usize> {
         panel * PANEL..((panel + 1) * PANEL).min(self.panels.n)
     }
+}
+
+fn max(values: &[i64]) -> i64 {
+    values.iter().copied().max().unwrap_or(0)
 }
 
 /// Where a product goes: y (n) of token `t` at `t * stride`.
