@@ -109,7 +109,7 @@ impl<'a> Task<'a, '_, '_> {
             }
             (Op::Hadamard { block, shift }, _) => {
                 let (x, out) = (x(), self.write::<i32>(node, i, part));
-                rows::hadamard(x, block as usize, shift, out, &mut self.own.transform);
+                rows::hadamard(isa, x, block as usize, shift, out, &mut self.own.transform);
             }
             // The plan takes every other operation into another kind of step, and refuses what it does not know.
             _ => debug_assert!(false, "{op:?} is no row operation"),

@@ -110,6 +110,27 @@ macro_rules! kernels {
     )*};
 }
 
+/// Sums and differences of all halves in turn. A step takes x[i] and x[i + n/2] to y[2 i] and y[2 i + 1]: it
+/// transforms one bit of the index and turns the index by a bit, so that after all bits every element is in its place
+/// and each step is the same loop over whole vectors.
+macro_rules! butterflies {
+    ($x:ident, $room:ident, $t:ty) => {{
+        let half = $x.len() / 2;
+        $room.clear();
+        $room.extend($x.iter().map(|v| <$t>::from(*v)));
+        $room.resize(2 * $x.len(), 0);
+        let (mut from, mut to) = $room.split_at_mut($x.len());
+        for _ in 0..$x.len().ilog2() {
+            let (a, b) = from.split_at(half);
+            for ((y, a), b) in to.chunks_exact_mut(2).zip(a).zip(b) {
+                y.copy_from_slice(&[*a + *b, *a - *b]);
+            }
+            (from, to) = (to, from);
+        }
+        from
+    }};
+}
+
 kernels! {
     /// max |x|
     fn max_abs(x: &[i32]) -> u64 {
@@ -219,6 +240,22 @@ kernels! {
         out_tail.copy_from_slice(tail);
     }
 
+    /// Transform of one block whose sums fit 31 bits.
+    fn short_hadamard(x: &[i32], shift: u32, room: &mut Vec<i32>, out: &mut [i32]) {
+        let half = (1 << shift) >> 1;
+        for (y, v) in out.iter_mut().zip(butterflies!(x, room, i32)) {
+            *y = (*v + half) >> shift;
+        }
+    }
+
+    /// Transform of any block.
+    fn long_hadamard(x: &[i32], shift: i32, room: &mut Vec<i64>, out: &mut [i32]) {
+        let r = Rounding::new(shift);
+        for (y, v) in out.iter_mut().zip(butterflies!(x, room, i64)) {
+            *y = r.sat(*v) as i32;
+        }
+    }
+
     /// max x
     fn max(x: &[i32]) -> i32 {
         x.iter().fold(i32::MIN, |m, v| m.max(*v))
@@ -241,26 +278,23 @@ kernels! {
     }
 }
 
-/// Walsh-Hadamard transform of each block by butterflies, then round_shift and saturation.
-pub(super) fn hadamard(x: &[i32], block: usize, shift: i32, out: &mut [i32], scratch: &mut Vec<i64>) {
-    let r = Rounding::new(shift);
+/// Walsh-Hadamard transform of each block, then round_shift and saturation.
+pub(super) fn hadamard(isa: Isa, x: &[i32], block: usize, shift: i32, out: &mut [i32], own: &mut Transform) {
     for (x, out) in x.chunks_exact(block).zip(out.chunks_exact_mut(block)) {
-        scratch.clear();
-        scratch.extend(x.iter().map(|v| i64::from(*v)));
-        let mut half = 1;
-        while half < block {
-            for pair in scratch.chunks_exact_mut(2 * half) {
-                let (a, b) = pair.split_at_mut(half);
-                for (a, b) in a.iter_mut().zip(b) {
-                    (*a, *b) = (*a + *b, *a - *b);
-                }
-            }
-            half *= 2;
-        }
-        for (y, v) in out.iter_mut().zip(scratch.iter()) {
-            *y = r.sat(*v) as i32;
+        // Sums and half a unit of the shift within 31 bits.
+        if (0..31).contains(&shift) && (max_abs(isa, x) << block.ilog2()).max(1 << shift) <= 1 << 30 {
+            short_hadamard(isa, x, shift as u32, &mut own.short, out);
+        } else {
+            long_hadamard(isa, x, shift, &mut own.long, out);
         }
     }
+}
+
+/// Room of [`hadamard`].
+#[derive(Default)]
+pub(super) struct Transform {
+    short: Vec<i32>,
+    long: Vec<i64>,
 }
 
 /// Lowest index of the largest element.
@@ -337,6 +371,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn transforms_are_their_sums(x in proptest::collection::vec(value(), 512), bits in 0..10_u32, small in 0..32, shift in -40..40_i32) {
+            let x: Vec<i32> = x.into_iter().map(|v| v >> small).collect();
+            let block = 1 << bits;
+            for isa in Isa::available() {
+                let mut out = vec![0; x.len()];
+                hadamard(isa, &x, block, shift, &mut out, &mut Transform::default());
+                for (x, y) in x.chunks(block).zip(out.chunks(block)) {
+                    for (i, y) in y.iter().enumerate() {
+                        let signed = |(j, v): (usize, &i32)| i64::from(*v) * (1 - 2 * i64::from((i & j).count_ones() & 1));
+                        prop_assert_eq!(*y, shifted(x.iter().enumerate().map(signed).sum(), shift));
+                    }
+                }
+            }
+        }
+
         #[test]
         fn kernels_are_their_formulas(
             x in row(),

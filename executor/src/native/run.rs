@@ -9,7 +9,7 @@ use super::engine::{Buffer, OUTPUT_ROWS, Sequence};
 use super::isa::Isa;
 use super::loaded::{Angles, Constants, Loaded};
 use super::plan::{Home, Plan, Step};
-use super::{Output, PackedBuffer, SharedMut, Team, Worker, linear, sample};
+use super::{Output, PackedBuffer, SharedMut, Team, Worker, linear, rows, sample};
 use crate::engine::{Emission, EngineError, Recorder, SequenceId, Tap, Values};
 use crate::numerics::OutOfDomain;
 use crate::program::NodeId;
@@ -46,7 +46,7 @@ struct ScratchRows {
 #[derive(Default)]
 pub(super) struct Tools {
     shifts: Vec<i32>,
-    pub(super) transform: Vec<i64>,
+    pub(super) transform: rows::Transform,
     attention: attention::Scratch,
     seen: Seen,
     pub(super) sample: sample::Scratch,
