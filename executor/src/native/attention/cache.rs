@@ -4,8 +4,8 @@
 //! keys    [position / 16] [dim / 2] [16 positions] [2 dims]      lanes are positions
 //! values  [position / 2] [dim, padded to 16] [2 positions]       lanes are dims
 //! ```
-//! Elements are mantissas of 16 bits, or of 8 if narrow; padding is zero. Each position has an exponent for its
-//! key and one for its value.
+//! Elements are mantissas of 16 bits, or of 8 if narrow; padding is zero. Narrow values have 4 positions side by side
+//! instead of 2: a lane always has 32 bits. Each position has an exponent for its key and one for its value.
 
 use crate::native::cells::Cells;
 
@@ -14,6 +14,11 @@ pub(super) const TILE: usize = 16;
 
 /// Widest head: a sum over it of products of a key and a signed 8-bit digit fits 32 bits.
 pub const HEAD_DIM_MAX: usize = 512;
+
+/// Positions of a lane of values.
+pub(super) const fn lane<T>() -> usize {
+    4 / size_of::<T>()
+}
 
 /// The cache of one key head.
 #[derive(Debug)]
@@ -81,10 +86,11 @@ impl HeadCache {
     /// Until the next barrier nobody else writes the value of this position, and nobody attends.
     pub unsafe fn write_value(&self, position: usize, mantissas: &[i16], exponent: i32) {
         self.check(position, mantissas);
-        let start = position / 2 * self.width() * 2 + position % 2;
+        let lane = if self.narrow { lane::<i8>() } else { lane::<i16>() };
+        let start = position / lane * self.width() * lane + position % lane;
         // SAFETY: as for keys.
         unsafe {
-            self.write(&self.values, mantissas, |dim| start + dim * 2);
+            self.write(&self.values, mantissas, |dim| start + dim * lane);
             self.value_exponents.start::<i32>().add(position).write(exponent);
         }
     }
@@ -139,7 +145,7 @@ impl HeadCache {
         self.keys.start::<T>().wrapping_add(tile * TILE * self.pairs() * 2)
     }
 
-    /// Elements of the values from an even position on.
+    /// Elements of the values from a position on that is the first of a lane.
     pub(super) fn values<T>(&self, position: usize) -> *const T {
         self.values.start::<T>().wrapping_add(position * self.width())
     }

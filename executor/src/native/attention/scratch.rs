@@ -25,6 +25,8 @@ pub struct Scratch {
     pub(super) queries: Vec<i16>,
     /// (heads, 3 digits, stride), lowest first, of the weights aligned to the values.
     pub(super) digits: Vec<i16>,
+    /// (heads, stride) of the weights aligned to narrow values: their bytes, see `narrow512`.
+    pub(super) bytes: Vec<i32>,
     /// (heads, stride / CHUNK): digits that are not all zero.
     pub(super) depths: Vec<u8>,
     /// Positions of a head's scores: whole chunks.
