@@ -14,6 +14,7 @@ pub mod attention;
 mod cells;
 mod emit;
 mod engine;
+mod gate;
 pub mod isa;
 pub mod linear;
 mod loaded;
