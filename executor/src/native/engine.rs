@@ -15,8 +15,8 @@ use crate::model::Model;
 use crate::program::Program;
 
 /// Most positions that go through all layers together. Larger blocks read the weights less often, but their rows
-/// leave the caches.
-const BLOCK_ROWS: usize = 256;
+/// leave the caches. 44 packed blocks of 6 rows: 2 and 4 threads own as many (`strips`).
+const BLOCK_ROWS: usize = 264;
 /// Most positions whose logits are held at once.
 pub(super) const OUTPUT_ROWS: usize = 64;
 

@@ -48,10 +48,11 @@ pub(super) unsafe fn linear(
     s: &[i32],
     out: Output<'_>,
     panels: Range<usize>,
+    blocks: Range<usize>,
 ) {
-    for near in (0..x.blocks()).step_by(BLOCKS_NEAR) {
+    for near in blocks.clone().step_by(BLOCKS_NEAR) {
         for panel in panels.clone() {
-            for index in near..(near + BLOCKS_NEAR).min(x.blocks()) {
+            for index in near..(near + BLOCKS_NEAR).min(blocks.end) {
                 let block = x.block(index);
                 let tile = Tile {
                     weights,
@@ -61,7 +62,7 @@ pub(super) unsafe fn linear(
                     block,
                     fetch: if index != near {
                         HELD
-                    } else if x.blocks() == 1 {
+                    } else if blocks.len() == 1 {
                         ONCE
                     } else {
                         AGAIN

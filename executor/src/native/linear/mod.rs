@@ -126,21 +126,52 @@ pub unsafe fn linear(
     s: &[i32],
     out: Output<'_>,
 ) {
+    let panels = worker.share(weights.panels.n.div_ceil(PANEL), 1);
+    // SAFETY: channels are disjoint by the share; the rest is promised.
+    unsafe { part(weights, x, s, out, panels, 0..x.blocks()) };
+}
+
+/// All channels of y for some blocks of the rows of `x`; `s` has an exponent for each row.
+///
+/// # Safety
+/// The blocks are packed; nobody else reads or writes their rows of `out` before the next barrier.
+pub(super) unsafe fn linear_blocks(
+    weights: &LinearWeights<'_>,
+    x: &PackedRows<'_>,
+    s: &[i32],
+    out: Output<'_>,
+    blocks: Range<usize>,
+) {
+    // SAFETY: as promised.
+    unsafe { part(weights, x, s, out, 0..weights.panels.n.div_ceil(PANEL), blocks) };
+}
+
+/// Some panels of y for some blocks of rows.
+///
+/// # Safety
+/// The blocks are packed; nobody else reads or writes these channels of their rows before the next barrier.
+unsafe fn part(
+    weights: &LinearWeights<'_>,
+    x: &PackedRows<'_>,
+    s: &[i32],
+    out: Output<'_>,
+    panels: Range<usize>,
+    blocks: Range<usize>,
+) {
     let n = weights.panels.n;
     assert!(x.k() == weights.panels.k && s.len() == x.rows(), "operands of a product do not fit");
-    if x.rows() == 0 {
+    if x.rows() == 0 || blocks.is_empty() {
         return;
     }
     assert!(n <= out.stride && (x.rows() - 1) * out.stride + n <= out.values.len(), "no room for a product");
-    let panels = worker.share(n.div_ceil(PANEL), 1);
-    // SAFETY: the level is of this machine, the room of all rows was checked, channels are disjoint by the share.
+    // SAFETY: the level is of this machine, the room of all rows was checked, rows and channels are this thread's.
     unsafe {
         match x.isa().level() {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512::linear(weights, x, s, out, panels),
+            Level::Avx512 => avx512::linear(weights, x, s, out, panels, blocks),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2::linear(weights, x, s, out, panels),
-            _ => portable::linear(weights, x, s, out, panels),
+            Level::Avx2 => avx2::linear(weights, x, s, out, panels, x.rows_of(blocks)),
+            _ => portable::linear(weights, x, s, out, panels, x.rows_of(blocks)),
         }
     }
 }
