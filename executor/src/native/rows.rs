@@ -3,6 +3,7 @@
 //! The validator has proved every bound, so arithmetic is plain i64 arithmetic on 62-bit operands. `shift` arguments
 //! are those of `round_shift`. Each is tested against the reference kernel of its operation.
 
+use super::aligned::Lines;
 use super::isa::{Isa, Level};
 use crate::numerics::sat32;
 
@@ -116,10 +117,9 @@ macro_rules! kernels {
 macro_rules! butterflies {
     ($x:ident, $room:ident, $t:ty) => {{
         let half = $x.len() / 2;
-        $room.clear();
-        $room.extend($x.iter().map(|v| <$t>::from(*v)));
-        $room.resize(2 * $x.len(), 0);
+        $room.resize(2 * $x.len());
         let (mut from, mut to) = $room.split_at_mut($x.len());
+        from.iter_mut().zip($x).for_each(|(y, v)| *y = <$t>::from(*v));
         for _ in 0..$x.len().ilog2() {
             let (a, b) = from.split_at(half);
             for ((y, a), b) in to.chunks_exact_mut(2).zip(a).zip(b) {
@@ -241,7 +241,7 @@ kernels! {
     }
 
     /// Transform of one block whose sums fit 31 bits.
-    fn short_hadamard(x: &[i32], shift: u32, room: &mut Vec<i32>, out: &mut [i32]) {
+    fn short_hadamard(x: &[i32], shift: u32, room: &mut Lines<i32>, out: &mut [i32]) {
         let half = (1 << shift) >> 1;
         for (y, v) in out.iter_mut().zip(butterflies!(x, room, i32)) {
             *y = (*v + half) >> shift;
@@ -249,7 +249,7 @@ kernels! {
     }
 
     /// Transform of any block.
-    fn long_hadamard(x: &[i32], shift: i32, room: &mut Vec<i64>, out: &mut [i32]) {
+    fn long_hadamard(x: &[i32], shift: i32, room: &mut Lines<i64>, out: &mut [i32]) {
         let r = Rounding::new(shift);
         for (y, v) in out.iter_mut().zip(butterflies!(x, room, i64)) {
             *y = r.sat(*v) as i32;
@@ -293,8 +293,8 @@ pub(super) fn hadamard(isa: Isa, x: &[i32], block: usize, shift: i32, out: &mut 
 /// Room of [`hadamard`].
 #[derive(Default)]
 pub(super) struct Transform {
-    short: Vec<i32>,
-    long: Vec<i64>,
+    short: Lines<i32>,
+    long: Lines<i64>,
 }
 
 /// Lowest index of the largest element.

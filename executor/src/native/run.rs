@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use super::aligned::Lines;
 use super::attention::{self, Law, Query};
 use super::engine::{Buffer, OUTPUT_ROWS, Sequence};
 use super::isa::Isa;
@@ -39,9 +40,9 @@ pub(super) struct Scratch {
 
 /// Rows of nodes that do not leave a step.
 struct ScratchRows {
-    i32: Vec<i32>,
-    i16: Vec<i16>,
-    i64: Vec<i64>,
+    i32: Lines<i32>,
+    i16: Lines<i16>,
+    i64: Lines<i64>,
 }
 
 /// Room that kernels reuse.
@@ -58,7 +59,7 @@ impl Scratch {
     /// Room for any of some plans.
     pub(super) fn new(plans: &[Arc<Plan>]) -> Self {
         let [a, b, c] = std::array::from_fn(|i| plans.iter().map(|p| p.scratch[i]).max().unwrap_or(0));
-        let rows = ScratchRows { i32: vec![0; a], i16: vec![0; b], i64: vec![0; c] };
+        let rows = ScratchRows { i32: Lines::zeroed(a), i16: Lines::zeroed(b), i64: Lines::zeroed(c) };
         Self { rows, tools: Tools::default() }
     }
 }
@@ -270,7 +271,7 @@ impl<'a> Task<'a, '_, '_> {
     }
 
     /// A product: this thread's channels of all rows, or all channels of blocks of rows that it owns.
-    pub(super) fn linear(&mut self, node: NodeId, part: Part<'_>, own: Option<Range<usize>>) {
+    pub(super) fn linear(&mut self, node: NodeId, part: Part<'_>, own: Option<&[Range<usize>]>) {
         let n = &self.block.constants.model.program().nodes[node.index()];
         let (Op::Linear { shift }, Loaded::Linear(weights)) =
             (n.op, &self.block.constants.nodes[node.index()])
@@ -284,31 +285,34 @@ impl<'a> Task<'a, '_, '_> {
         };
         let (View::Packed(packed, width), View::I32(out)) = (&self.views[x], &self.views[y]) else { return };
         let packed = packed.shape(part.rows.len(), *width);
-        let rows = own.clone().map_or(0..part.rows.len(), |blocks| packed.rows_of(blocks));
+        let rows: Vec<usize> = match own {
+            Some(strips) => strips.iter().cloned().flat_map(|blocks| packed.rows_of(blocks)).collect(),
+            None => (0..part.rows.len()).collect(),
+        };
         let mut shifts = std::mem::take(&mut self.own.shifts);
         shifts.resize(part.rows.len(), 0);
-        for i in rows.clone() {
+        for i in rows.iter().copied() {
             shifts[i] = shift - self.read::<i32>(n.inputs[1], i, part)[0];
         }
         let out = Output { values: *out, stride: slots[node.index()].width };
-        let listens = self.tap.is_some() || self.recorder.is_some_and(|r| r.wants(node));
-        let shown = if let Some(blocks) = own {
+        match own {
             // SAFETY: this thread alone packs, reads and writes these rows.
-            unsafe { linear_blocks(weights, &packed, &shifts, out, blocks) };
-            rows
-        } else {
+            Some(strips) => unsafe { linear_blocks(weights, &packed, &shifts, out, strips) },
             // SAFETY: the barrier before this step made the input visible, the one after it the output; workers
             // share the channels.
-            unsafe { linear(self.worker, weights, &packed, &shifts, out) };
-            if listens {
-                self.worker.barrier();
-            }
-            self.worker.share(part.rows.len(), 1)
-        };
-        self.own.shifts = shifts;
-        if listens {
-            shown.for_each(|i| self.tap_row(node, i, part));
+            None => unsafe { linear(self.worker, weights, &packed, &shifts, out) },
         }
+        self.own.shifts = shifts;
+        if self.tap.is_none() && !self.recorder.is_some_and(|r| r.wants(node)) {
+            return;
+        }
+        let shown = if own.is_some() {
+            rows
+        } else {
+            self.worker.barrier();
+            self.worker.share(part.rows.len(), 1).collect()
+        };
+        shown.into_iter().for_each(|i| self.tap_row(node, i, part));
     }
 
     /// Query heads of row `i` that share a key head.

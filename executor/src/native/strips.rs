@@ -1,8 +1,8 @@
 //! Long blocks of positions: each thread takes strips of rows through the steps on its own.
 //!
-//! Only attention and pooling read other rows, so threads meet before these and nowhere else, and what a step leaves
-//! is still near when the next one reads it. Short blocks, and those that a recorder follows step by step, go together
-//! through every step instead (`run`), where products share channels.
+//! Only attention and pooling read other rows, so threads meet before these and nowhere else, and what a thread reads
+//! is what it has written. Short blocks, and those that a recorder follows step by step, go together through every step
+//! instead (`run`), where products share channels.
 
 use std::ops::Range;
 
@@ -10,10 +10,7 @@ use super::packed::{blocks, first_row};
 use super::plan::Step;
 use super::run::{Part, Task};
 
-/// Blocks of packed rows of a strip, at most: what a step leaves of 66 rows fits a second-level cache.
-const STRIP: usize = 11;
-
-/// Blocks for each thread, at least: with fewer the threads' shares are too uneven.
+/// Blocks of packed rows for each thread, at least: with fewer the threads' shares are too uneven.
 const SHARE: usize = 16;
 
 impl Task<'_, '_, '_> {
@@ -25,26 +22,25 @@ impl Task<'_, '_, '_> {
 
     /// All steps over all positions, by the thread's own rows.
     pub(super) fn own_body(&mut self, strips: &[Range<usize>], all: Part<'_>) {
-        let meets = |step: &Step| matches!(step, Step::Attend(_) | Step::Pool(_));
-        for phase in self.block.plan.body.chunk_by(|_, next| !meets(next)) {
-            for strip in strips {
-                phase.iter().for_each(|step| self.own_step(step, all, strip.clone()));
+        for (i, step) in self.block.plan.body.iter().enumerate() {
+            if i > 0 && matches!(step, Step::Attend(_) | Step::Pool(_)) {
+                self.worker.barrier();
             }
-            self.worker.barrier();
+            self.own_step(step, all, strips);
         }
+        self.worker.barrier();
     }
 
-    fn own_step(&mut self, step: &Step, all: Part<'_>, strip: Range<usize>) {
-        let rows = first_row(all.rows.len(), strip.start)..first_row(all.rows.len(), strip.end);
+    fn own_step(&mut self, step: &Step, all: Part<'_>, strips: &[Range<usize>]) {
+        let row = |block| first_row(all.rows.len(), block);
+        let rows = strips.iter().flat_map(|strip| row(strip.start)..row(strip.end));
         match step {
             Step::Rows(nodes) => {
                 for i in rows {
                     nodes.iter().for_each(|node| self.row(*node, i, all));
                 }
             }
-            Step::Linear(nodes) => {
-                nodes.iter().for_each(|node| self.linear(*node, all, Some(strip.clone())));
-            }
+            Step::Linear(nodes) => nodes.iter().for_each(|node| self.linear(*node, all, Some(strips))),
             Step::Attend(a) if self.tap.is_some() => rows.for_each(|i| self.attend_and_tap(*a, i, all)),
             Step::Attend(a) => {
                 let attention = &self.block.plan.attentions[*a];
@@ -64,14 +60,10 @@ impl Task<'_, '_, '_> {
     }
 }
 
-/// The strips of a thread. Later rows see more positions: strips are dealt back and forth, so that who has an earlier
-/// one has a later one too.
+/// The two strips of a thread. Later rows see more positions: who has an earlier strip has a later one too.
 fn deal(blocks: usize, threads: usize, thread: usize) -> Vec<Range<usize>> {
-    let strips = 2 * threads * blocks.div_ceil(2 * threads * STRIP);
-    let cut = |i: usize| blocks * i / strips;
-    let owner =
-        |i: usize| if (i / threads).is_multiple_of(2) { i % threads } else { threads - 1 - i % threads };
-    (0..strips).filter(|i| owner(*i) == thread).map(|i| cut(i)..cut(i + 1)).collect()
+    let cut = |i: usize| blocks * i / (2 * threads);
+    [thread, 2 * threads - 1 - thread].map(|i| cut(i)..cut(i + 1)).into()
 }
 
 #[cfg(test)]
@@ -87,9 +79,7 @@ mod tests {
                 all.sort_unstable();
                 assert!(all.into_iter().eq(0..blocks));
                 let most = dealt.iter().map(|d| d.iter().map(Range::len).sum::<usize>()).max();
-                let strips = dealt[0].len();
-                assert!(most.is_some_and(|most| most <= blocks / threads + strips), "{blocks} for {threads}");
-                assert!(dealt.iter().flatten().all(|strip| (1..=STRIP).contains(&strip.len())));
+                assert!(most.is_some_and(|most| most <= blocks / threads + 2), "{blocks} for {threads}");
             }
         }
     }

@@ -7,6 +7,7 @@ use super::cache::{HEAD_DIM_MAX, HeadCache, TILE};
 use super::scratch::CHUNK;
 use super::{Law, Query, Scratch, finish};
 use super::{mix512, narrow512, weigh512};
+use crate::native::aligned::Lines;
 use crate::native::shift::Shift;
 use std::arch::x86_64::*;
 
@@ -41,9 +42,9 @@ pub(super) unsafe fn attend<const NARROW: bool>(
     unsafe {
         scratch.vtop = top_exponent(cache, &tiles);
         if NARROW {
-            scratch.bytes.resize(heads * scratch.stride, 0);
+            scratch.bytes.resize(heads * scratch.stride);
         } else {
-            scratch.digits.resize(heads * 3 * scratch.stride, 0);
+            scratch.digits.resize(heads * 3 * scratch.stride);
         }
         scratch.depths.resize(heads * scratch.stride / CHUNK, 0);
         for head in 0..heads {
@@ -89,8 +90,8 @@ const ROW: usize = HEAD_DIM_MAX;
 
 /// Digits of some queries (heads, head_dim): `[head] [q1, q0] [ROW]`, zero from head_dim to a whole vector.
 #[target_feature(enable = "avx512f,avx512bw")]
-fn split(q: &[i16], head_dim: usize, queries: &mut Vec<i16>) {
-    queries.resize(2 * HEADS * ROW, 0);
+fn split(q: &[i16], head_dim: usize, queries: &mut Lines<i16>) {
+    queries.resize(2 * HEADS * ROW);
     for (q, digits) in q.chunks_exact(head_dim).zip(queries.chunks_exact_mut(2 * ROW)) {
         let (high, low) = digits.split_at_mut(ROW);
         for ((q, high), low) in q.chunks(32).zip(high.chunks_exact_mut(32)).zip(low.chunks_exact_mut(32)) {

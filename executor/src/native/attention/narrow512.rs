@@ -6,6 +6,7 @@
 use super::cache::{HEAD_DIM_MAX, HeadCache, TILE, lane};
 use super::mix512::half_of;
 use super::scratch::{CHUNK, Scratch};
+use crate::native::aligned::Lines;
 use std::arch::x86_64::*;
 use std::ops::Range;
 
@@ -22,8 +23,8 @@ const ROW: usize = HEAD_DIM_MAX;
 
 /// Copies some queries (heads, head_dim): `[head] [ROW]`, zero from head_dim to a whole vector.
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn copy(q: &[i16], head_dim: usize, queries: &mut Vec<i16>) {
-    queries.resize(q.len() / head_dim * ROW, 0);
+pub(super) fn copy(q: &[i16], head_dim: usize, queries: &mut Lines<i16>) {
+    queries.resize(q.len() / head_dim * ROW);
     for (q, row) in q.chunks_exact(head_dim).zip(queries.chunks_exact_mut(ROW)) {
         for (q, row) in q.chunks(32).zip(row.chunks_exact_mut(32)) {
             // SAFETY: a masked load of the part, a store of 32 elements.

@@ -11,8 +11,8 @@ use crate::native::panels::{PANEL, STEP};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-/// Blocks whose packed rows stay in the second-level cache while all panels pass by: 96 rows.
-const BLOCKS_NEAR: usize = 16;
+/// Blocks whose packed rows stay in the second-level cache while all panels pass by: 132 rows.
+const BLOCKS_NEAR: usize = 22;
 
 /// Bytes that weights are asked for ahead of their use.
 const AHEAD: usize = 4096;
@@ -48,11 +48,13 @@ pub(super) unsafe fn linear(
     s: &[i32],
     out: Output<'_>,
     panels: Range<usize>,
-    blocks: Range<usize>,
+    blocks: &[Range<usize>],
 ) {
-    for near in blocks.clone().step_by(BLOCKS_NEAR) {
+    let all = || blocks.iter().cloned().flatten();
+    let count = all().count();
+    for near in (0..count).step_by(BLOCKS_NEAR) {
         for panel in panels.clone() {
-            for index in near..(near + BLOCKS_NEAR).min(blocks.end) {
+            for (place, index) in all().enumerate().skip(near).take(BLOCKS_NEAR) {
                 let block = x.block(index);
                 let tile = Tile {
                     weights,
@@ -60,9 +62,9 @@ pub(super) unsafe fn linear(
                     out,
                     panel,
                     block,
-                    fetch: if index != near {
+                    fetch: if place != near {
                         HELD
-                    } else if blocks.len() == 1 {
+                    } else if count == 1 {
                         ONCE
                     } else {
                         AGAIN

@@ -128,7 +128,7 @@ pub unsafe fn linear(
 ) {
     let panels = worker.share(weights.panels.n.div_ceil(PANEL), 1);
     // SAFETY: channels are disjoint by the share; the rest is promised.
-    unsafe { part(weights, x, s, out, panels, 0..x.blocks()) };
+    unsafe { part(weights, x, s, out, panels, std::slice::from_ref(&(0..x.blocks()))) };
 }
 
 /// All channels of y for some blocks of the rows of `x`; `s` has an exponent for each row.
@@ -140,7 +140,7 @@ pub(super) unsafe fn linear_blocks(
     x: &PackedRows<'_>,
     s: &[i32],
     out: Output<'_>,
-    blocks: Range<usize>,
+    blocks: &[Range<usize>],
 ) {
     // SAFETY: as promised.
     unsafe { part(weights, x, s, out, 0..weights.panels.n.div_ceil(PANEL), blocks) };
@@ -156,22 +156,23 @@ unsafe fn part(
     s: &[i32],
     out: Output<'_>,
     panels: Range<usize>,
-    blocks: Range<usize>,
+    blocks: &[Range<usize>],
 ) {
     let n = weights.panels.n;
     assert!(x.k() == weights.panels.k && s.len() == x.rows(), "operands of a product do not fit");
-    if x.rows() == 0 || blocks.is_empty() {
+    if x.rows() == 0 {
         return;
     }
     assert!(n <= out.stride && (x.rows() - 1) * out.stride + n <= out.values.len(), "no room for a product");
+    let rows = || blocks.iter().cloned().map(|blocks| x.rows_of(blocks));
     // SAFETY: the level is of this machine, the room of all rows was checked, rows and channels are this thread's.
     unsafe {
         match x.isa().level() {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512::linear(weights, x, s, out, panels, blocks),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2::linear(weights, x, s, out, panels, x.rows_of(blocks)),
-            _ => portable::linear(weights, x, s, out, panels, x.rows_of(blocks)),
+            Level::Avx2 => rows().for_each(|rows| avx2::linear(weights, x, s, out, panels.clone(), rows)),
+            _ => rows().for_each(|rows| portable::linear(weights, x, s, out, panels.clone(), rows)),
         }
     }
 }
