@@ -157,6 +157,37 @@ fn every_architecture_gives_the_same_bits() {
     }
 }
 
+/// So many positions that threads take rows of their own, with and without a listener.
+#[test]
+fn long_blocks_give_the_same_bits() {
+    const LENGTH: usize = 230;
+    for (architecture, window, kv_bits) in [
+        (Architecture::Llama, None, 8),
+        (Architecture::Qwen2, Some(50), 16),
+        (Architecture::Gemma3, Some(7), 8),
+        (Architecture::Bert, None, 16),
+    ] {
+        let shape = Shape { window, ..Shape::default() };
+        let model = imported(&tiny::model(architecture, 3, shape), Precision::W8, kv_bits);
+        let tokens = tiny::tokens(5, LENGTH, shape.vocabulary);
+        let outputs_from = if model.program().is_causal() { LENGTH as u32 - 3 } else { 0 };
+        let mut reference = Reference::new(model.clone());
+        let want = run(&mut reference, &model, Sampling::GREEDY, &tokens, &[LENGTH], outputs_from);
+        for isa in Isa::available() {
+            // Three threads share out each step, one and two own rows.
+            for threads in [1, 2, 3] {
+                let mut native = Native::new(&model, threads, Some(isa)).unwrap();
+                let case = format!("{architecture:?} {isa} {threads} threads");
+                let got = run(&mut native, &model, Sampling::GREEDY, &tokens, &[LENGTH], outputs_from);
+                assert_eq!(got, want, "{case}");
+                let sequence = native.open(Sampling::GREEDY).unwrap();
+                let feed = [Feed { sequence, tokens: &tokens, outputs_from }];
+                assert_eq!(native.step(&feed, None).unwrap().concat(), want.0, "unwatched: {case}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 

@@ -1,4 +1,4 @@
-//! Bytes that start at a cache line.
+//! Bytes and elements that start at a cache line.
 
 use std::ops::{Deref, DerefMut};
 
@@ -33,5 +33,47 @@ impl DerefMut for AlignedBytes {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as for `deref`.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+/// Elements that start at a cache line: vectors of them do not lie across two.
+#[derive(Debug, Default)]
+pub struct Lines<T> {
+    room: Vec<T>,
+    start: usize,
+    len: usize,
+}
+
+impl<T: Copy + Default> Lines<T> {
+    /// `len` zeros.
+    pub(crate) fn zeroed(len: usize) -> Self {
+        let mut lines = Self::default();
+        lines.resize(len);
+        lines
+    }
+
+    /// Makes it `len` long. What was in it may be lost.
+    pub(crate) fn resize(&mut self, len: usize) {
+        let line = 64 / size_of::<T>();
+        if len + line > self.room.len() {
+            self.room.clear();
+            self.room.resize(len + line, T::default());
+            self.start = self.room.as_ptr().align_offset(64).min(line);
+        }
+        self.len = len;
+    }
+}
+
+impl<T> Deref for Lines<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.room[self.start..self.start + self.len]
+    }
+}
+
+impl<T> DerefMut for Lines<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.room[self.start..self.start + self.len]
     }
 }

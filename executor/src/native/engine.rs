@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use super::aligned::Lines;
 use super::attention::HeadCache;
 use super::isa::Isa;
 use super::loaded::{Angles, Constants};
@@ -15,8 +16,8 @@ use crate::model::Model;
 use crate::program::Program;
 
 /// Most positions that go through all layers together. Larger blocks read the weights less often, but their rows
-/// leave the caches.
-const BLOCK_ROWS: usize = 256;
+/// leave the caches. 44 packed blocks of 6 rows: 2 and 4 threads own as many (`strips`).
+const BLOCK_ROWS: usize = 264;
 /// Most positions whose logits are held at once.
 pub(super) const OUTPUT_ROWS: usize = 64;
 
@@ -32,9 +33,9 @@ pub(super) struct Sequence {
 
 /// A buffer with a row for each position of a block.
 pub(super) enum Buffer {
-    I32(Vec<i32>),
-    I16(Vec<i16>),
-    I64(Vec<i64>),
+    I32(Lines<i32>),
+    I16(Lines<i16>),
+    I64(Lines<i64>),
     Packed(PackedBuffer),
 }
 
@@ -97,9 +98,9 @@ impl Native {
         let make = |shape: &Shape| {
             let rows = if shape.all { rows } else { rows.min(OUTPUT_ROWS) };
             match shape.kind {
-                Kind::I32 => Buffer::I32(vec![0; rows * shape.width]),
-                Kind::I16 => Buffer::I16(vec![0; rows * shape.width]),
-                Kind::I64 => Buffer::I64(vec![0; rows * shape.width]),
+                Kind::I32 => Buffer::I32(Lines::zeroed(rows * shape.width)),
+                Kind::I16 => Buffer::I16(Lines::zeroed(rows * shape.width)),
+                Kind::I64 => Buffer::I64(Lines::zeroed(rows * shape.width)),
                 Kind::Packed => Buffer::Packed(PackedBuffer::new(isa, rows, shape.width)),
             }
         };

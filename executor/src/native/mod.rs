@@ -14,8 +14,10 @@ pub mod attention;
 mod cells;
 mod emit;
 mod engine;
+mod gate;
 pub mod isa;
 pub mod linear;
+mod listen;
 mod loaded;
 mod order;
 pub mod packed;
@@ -30,6 +32,7 @@ pub(crate) mod scalar;
 mod self_test;
 pub mod shared;
 mod shift;
+mod strips;
 pub mod team;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 use super::cells::Cells;
 use super::isa::{Isa, Level};
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// Rows of the largest block: the register tile of the AVX-512 products.
 pub const BLOCK: usize = 6;
@@ -55,6 +56,18 @@ pub(crate) struct Block {
     pub(crate) first: usize,
     pub(crate) rows: usize,
     pub(crate) start: *const u8,
+}
+
+/// Blocks of some rows: as few as possible.
+pub(crate) const fn blocks(rows: usize) -> usize {
+    rows.div_ceil(BLOCK)
+}
+
+/// The row that a block starts at, or the end for the block after the last. Blocks are as even as possible: the first
+/// `rows % blocks` have a row more than the others.
+pub(crate) fn first_row(rows: usize, block: usize) -> usize {
+    let (base, extra) = (rows / blocks(rows), rows % blocks(rows));
+    block * base + block.min(extra)
 }
 
 impl PackedRows<'_> {
@@ -114,18 +127,22 @@ impl PackedRows<'_> {
         unsafe { std::slice::from_raw_parts(self.start.cast::<i16>().add(t * self.width), self.width) }
     }
 
-    /// Number of blocks: as few as possible, then as even as possible.
+    /// Number of blocks.
     pub(crate) const fn blocks(&self) -> usize {
-        self.rows.div_ceil(BLOCK)
+        blocks(self.rows)
     }
 
-    /// One block; the first `rows % blocks` have a row more than the others.
+    /// One block.
     pub(crate) fn block(&self, index: usize) -> Block {
-        let (base, extra) = (self.rows / self.blocks(), self.rows % self.blocks());
-        let first = index * base + index.min(extra);
+        let first = first_row(self.rows, index);
         // SAFETY: `shape` checked the room of all rows.
         let start = unsafe { self.start.add(first * self.width * 2) };
-        Block { first, rows: base + usize::from(index < extra), start }
+        Block { first, rows: first_row(self.rows, index + 1) - first, start }
+    }
+
+    /// Rows of some blocks.
+    pub(crate) fn rows_of(&self, blocks: Range<usize>) -> Range<usize> {
+        first_row(self.rows, blocks.start)..first_row(self.rows, blocks.end)
     }
 
     /// Block of a row, and its place there.

@@ -99,19 +99,31 @@ impl<'a> Panels<'a> {
         &self.bytes[index * len..][..len]
     }
 
-    /// Sum of the weights of each channel, padded with zeros to whole panels.
-    pub fn row_sums(&self) -> Vec<i64> {
-        let mut sums = vec![0; self.n.div_ceil(PANEL) * PANEL];
-        for (index, sums) in sums.chunks_exact_mut(PANEL).enumerate() {
+    /// Sums of the weights of each channel, and of their magnitudes or more, padded with zeros to whole panels.
+    pub fn row_sums(&self) -> (Vec<i64>, Vec<i64>) {
+        let channels = self.n.div_ceil(PANEL) * PANEL;
+        let (mut sums, mut magnitudes) = (vec![0; channels], vec![0; channels]);
+        for index in 0..channels / PANEL {
+            // Of each digit: terms beyond k are zero.
+            let mut totals = [[[0_i32; 2]; PANEL]; 2];
             for (step, bytes) in self.panel(index).chunks_exact(STEP).enumerate() {
-                let scale = if self.digits == 2 && step % 2 == 0 { 256 } else { 1 };
-                let terms = (self.k - step / self.digits * 4).min(4);
-                for (sum, digits) in sums.iter_mut().zip(bytes.chunks_exact(4)) {
-                    *sum += digits[..terms].iter().map(|&d| i64::from(d as i8) * scale).sum::<i64>();
+                for (total, digits) in totals[step % self.digits].iter_mut().zip(bytes.chunks_exact(4)) {
+                    for digit in digits {
+                        total[0] += i32::from(*digit as i8);
+                        total[1] += i32::from((*digit as i8).unsigned_abs());
+                    }
                 }
             }
+            let whole = |channel: usize, what: usize| {
+                let [high, low] = totals.map(|digit| i64::from(digit[channel][what]));
+                if self.digits == 2 { 256 * high + low } else { high }
+            };
+            for channel in 0..PANEL {
+                sums[index * PANEL + channel] = whole(channel, 0);
+                magnitudes[index * PANEL + channel] = whole(channel, 1);
+            }
         }
-        sums
+        (sums, magnitudes)
     }
 }
 
@@ -137,10 +149,12 @@ mod tests {
             let bytes = pack_panels(&weights, n, k, digits);
             assert_eq!(bytes.len(), panels_len(n, k, digits));
             let panels = Panels { n, k, digits, bytes: &bytes };
-            let sums = panels.row_sums();
+            let (sums, magnitudes) = panels.row_sums();
             for (c, row) in weights.chunks(k).enumerate() {
                 assert!(panels.row(c).eq(row.iter().copied()), "channel {c} of {n} x {k}");
                 assert_eq!(sums[c], row.iter().map(|&w| i64::from(w)).sum::<i64>());
+                let magnitude = row.iter().map(|&w| i64::from(w).abs()).sum::<i64>();
+                assert!(magnitudes[c] == magnitude || digits == 2 && magnitudes[c] > magnitude);
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use super::loaded::Loaded;
 use super::plan::{Cached, Home};
-use super::rows;
 use super::run::{Part, Row, Task, View};
+use super::{gate, rows};
 use crate::numerics::{WIDE_LIMIT, bit_length, round_shift, row_exponent};
 use crate::program::NodeId;
 use crate::program::op::{Index, Op};
@@ -97,7 +97,7 @@ impl<'a> Task<'a, '_, '_> {
             }
             (Op::Glu { in_shift, shift }, Loaded::Table(t)) => {
                 let u = self.read::<i32>(inputs[1], i, part);
-                rows::glu(isa, x(), u, in_shift, t, shift, self.write::<i32>(node, i, part));
+                gate::glu(isa, x(), u, in_shift, t, shift, self.write::<i32>(node, i, part));
             }
             (Op::Rope { head_dim }, Loaded::Rope(table)) => {
                 let (cosines, sines) = self.block.angles[*table].at(at.position);
@@ -109,7 +109,7 @@ impl<'a> Task<'a, '_, '_> {
             }
             (Op::Hadamard { block, shift }, _) => {
                 let (x, out) = (x(), self.write::<i32>(node, i, part));
-                rows::hadamard(x, block as usize, shift, out, &mut self.own.transform);
+                rows::hadamard(isa, x, block as usize, shift, out, &mut self.own.transform);
             }
             // The plan takes every other operation into another kind of step, and refuses what it does not know.
             _ => debug_assert!(false, "{op:?} is no row operation"),

@@ -3,6 +3,7 @@
 //! The validator has proved every bound, so arithmetic is plain i64 arithmetic on 62-bit operands. `shift` arguments
 //! are those of `round_shift`. Each is tested against the reference kernel of its operation.
 
+use super::aligned::Lines;
 use super::isa::{Isa, Level};
 use crate::numerics::sat32;
 
@@ -108,6 +109,26 @@ macro_rules! kernels {
             }
         }
     )*};
+}
+
+/// Sums and differences of all halves in turn. A step takes x[i] and x[i + n/2] to y[2 i] and y[2 i + 1]: it
+/// transforms one bit of the index and turns the index by a bit, so that after all bits every element is in its place
+/// and each step is the same loop over whole vectors.
+macro_rules! butterflies {
+    ($x:ident, $room:ident, $t:ty) => {{
+        let half = $x.len() / 2;
+        $room.resize(2 * $x.len());
+        let (mut from, mut to) = $room.split_at_mut($x.len());
+        from.iter_mut().zip($x).for_each(|(y, v)| *y = <$t>::from(*v));
+        for _ in 0..$x.len().ilog2() {
+            let (a, b) = from.split_at(half);
+            for ((y, a), b) in to.chunks_exact_mut(2).zip(a).zip(b) {
+                y.copy_from_slice(&[*a + *b, *a - *b]);
+            }
+            (from, to) = (to, from);
+        }
+        from
+    }};
 }
 
 kernels! {
@@ -219,6 +240,22 @@ kernels! {
         out_tail.copy_from_slice(tail);
     }
 
+    /// Transform of one block whose sums fit 31 bits.
+    fn short_hadamard(x: &[i32], shift: u32, room: &mut Lines<i32>, out: &mut [i32]) {
+        let half = (1 << shift) >> 1;
+        for (y, v) in out.iter_mut().zip(butterflies!(x, room, i32)) {
+            *y = (*v + half) >> shift;
+        }
+    }
+
+    /// Transform of any block.
+    fn long_hadamard(x: &[i32], shift: i32, room: &mut Lines<i64>, out: &mut [i32]) {
+        let r = Rounding::new(shift);
+        for (y, v) in out.iter_mut().zip(butterflies!(x, room, i64)) {
+            *y = r.sat(*v) as i32;
+        }
+    }
+
     /// max x
     fn max(x: &[i32]) -> i32 {
         x.iter().fold(i32::MIN, |m, v| m.max(*v))
@@ -241,26 +278,23 @@ kernels! {
     }
 }
 
-/// Walsh-Hadamard transform of each block by butterflies, then round_shift and saturation.
-pub(super) fn hadamard(x: &[i32], block: usize, shift: i32, out: &mut [i32], scratch: &mut Vec<i64>) {
-    let r = Rounding::new(shift);
+/// Walsh-Hadamard transform of each block, then round_shift and saturation.
+pub(super) fn hadamard(isa: Isa, x: &[i32], block: usize, shift: i32, out: &mut [i32], own: &mut Transform) {
     for (x, out) in x.chunks_exact(block).zip(out.chunks_exact_mut(block)) {
-        scratch.clear();
-        scratch.extend(x.iter().map(|v| i64::from(*v)));
-        let mut half = 1;
-        while half < block {
-            for pair in scratch.chunks_exact_mut(2 * half) {
-                let (a, b) = pair.split_at_mut(half);
-                for (a, b) in a.iter_mut().zip(b) {
-                    (*a, *b) = (*a + *b, *a - *b);
-                }
-            }
-            half *= 2;
-        }
-        for (y, v) in out.iter_mut().zip(scratch.iter()) {
-            *y = r.sat(*v) as i32;
+        // Sums and half a unit of the shift within 31 bits.
+        if (0..31).contains(&shift) && (max_abs(isa, x) << block.ilog2()).max(1 << shift) <= 1 << 30 {
+            short_hadamard(isa, x, shift as u32, &mut own.short, out);
+        } else {
+            long_hadamard(isa, x, shift, &mut own.long, out);
         }
     }
+}
+
+/// Room of [`hadamard`].
+#[derive(Default)]
+pub(super) struct Transform {
+    short: Lines<i32>,
+    long: Lines<i64>,
 }
 
 /// Lowest index of the largest element.
@@ -305,100 +339,4 @@ fn value(table: &Table, input: ToCell, x: i32) -> i32 {
     let (base, difference) = (cell as i32, (cell >> 32) as i32);
     let rest = (u & ((1 << CELL_BITS) - 1)) as i32;
     base + ((i64::from(difference) * i64::from(rest) + (1 << (CELL_BITS - 1))) >> CELL_BITS) as i32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::numerics::{mantissa, product, round_shift};
-    use proptest::prelude::*;
-
-    /// Extremes, powers of two and their neighbours, and whatever else.
-    fn value() -> impl Strategy<Value = i32> {
-        let near = (0..32_u32, -1..2_i64, any::<bool>()).prop_map(|(bit, off, negative)| {
-            let x = (1_i64 << bit) + off;
-            sat32(if negative { -x } else { x })
-        });
-        prop_oneof![near, any::<i32>(), Just(0), Just(i32::MIN), Just(i32::MAX)]
-    }
-
-    fn row() -> impl Strategy<Value = Vec<i32>> {
-        proptest::collection::vec(value(), 1..70)
-    }
-
-    fn shifted(x: i64, s: i32) -> i32 {
-        sat32(round_shift(x, s).unwrap())
-    }
-
-    fn cell(table: &Table, x: i32, in_shift: i32) -> i64 {
-        let u = round_shift(x.into(), in_shift).unwrap().saturating_add(1 << 24).clamp(0, (1 << 25) - 1);
-        let cell = table[(u >> 13) as usize];
-        i64::from(cell as i32) + round_shift((cell >> 32) * (u & 8191), 13).unwrap()
-    }
-
-    proptest! {
-        #[test]
-        fn kernels_are_their_formulas(
-            x in row(),
-            other in value(),
-            (e, e8, e24) in (-15..18_i32, -7..26_i32, -23..10_i32),
-            (in_shift, shift, left) in (-62..63_i32, 0..63_i32, -30..20_i32),
-            (r, h) in (0..1_i64 << 33, 0..31_i32),
-        ) {
-            let table: Table = std::array::from_fn(|i| {
-                let (base, difference) = ((i as i64 * 4093) % (1 << 23), (i as i64 * 7919) % 20_001 - 10_000);
-                (difference << 32) | base
-            });
-            let u = vec![other; x.len()];
-            for isa in Isa::available() {
-                prop_assert_eq!(max_abs(isa, &x), x.iter().map(|v| u64::from(v.unsigned_abs())).max().unwrap());
-                for (bits, e) in [(16, e), (8, e8), (16, e8), (8, e)] {
-                    let mut out = vec![0; x.len()];
-                    mantissas(isa, &x, e, bits, &mut out);
-                    let want: Vec<i16> = x.iter().map(|v| mantissa((*v).into(), e, bits).unwrap() as i16).collect();
-                    prop_assert_eq!(&out, &want, "mantissas of {} bits, e = {}", bits, e);
-                }
-                let m24 = |v: i32| mantissa(v.into(), e24, 24).unwrap();
-                prop_assert_eq!(sum_of_squares(isa, &x, e24), x.iter().map(|v| m24(*v) * m24(*v)).sum::<i64>());
-                let mut out = vec![0; x.len()];
-                norm(isa, &x, e24, r, 35 - h, &u, left, &mut out);
-                let want = |v: i32| {
-                    let n = shifted(product(m24(v), r).unwrap(), 35 - h);
-                    shifted(i64::from(n) * i64::from(other), left)
-                };
-                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "norm");
-                glu(isa, &x, &u, in_shift, &table, left, &mut out);
-                let want = |v: i32| {
-                    let gate = shifted(cell(&table, v, in_shift) * i64::from(v), 23);
-                    shifted(i64::from(gate) * i64::from(other), left)
-                };
-                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "glu {}", in_shift);
-                act(isa, &x, in_shift, &table, shift, &mut out);
-                let want = |v: i32| shifted(cell(&table, v, in_shift) * i64::from(v), shift);
-                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "act");
-                lut(isa, &x, in_shift, &table, left, &mut out);
-                let want = |v: i32| shifted(cell(&table, v, in_shift), left);
-                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "lut");
-                add(isa, &x, &u, &mut out);
-                let want = |v: i32| sat32(i64::from(v) + i64::from(other));
-                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "add");
-                centre(isa, &x, other.into(), &mut out);
-                let want = |v: i32| sat32(i64::from(v) - i64::from(other));
-                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "centre");
-                rescale(isa, &x, other, in_shift, &mut out);
-                let want = |v: i32| shifted(i64::from(v) * i64::from(other), in_shift);
-                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "rescale");
-                let top = max(isa, &x);
-                prop_assert_eq!(top, *x.iter().max().unwrap());
-                prop_assert_eq!(argmax(isa, &x), x.iter().position(|v| *v == top).unwrap());
-                prop_assert_eq!(sum(isa, &x), x.iter().map(|v| i64::from(*v)).sum::<i64>());
-                distances(isa, &x, top, r >> 9, shift, &mut out);
-                let want = |v: i32| {
-                    let d = (i64::from(top) - i64::from(v)) * (r >> 9);
-                    round_shift(d, shift).unwrap().clamp(0, (1 << 25) - 1) as i32
-                };
-                prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "distances");
-            }
-        }
-    }
 }

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use super::aligned::Lines;
 use super::attention::{self, Law, Query};
 use super::engine::{Buffer, OUTPUT_ROWS, Sequence};
 use super::isa::Isa;
+use super::linear::linear_blocks;
+use super::listen::Seen;
 use super::loaded::{Angles, Constants, Loaded};
 use super::plan::{Home, Plan, Step};
-use super::{Output, PackedBuffer, SharedMut, Team, Worker, linear, sample};
-use crate::engine::{Emission, EngineError, Recorder, SequenceId, Tap, Values};
+use super::{Output, PackedBuffer, SharedMut, Team, Worker, linear, rows, sample};
+use crate::engine::{Emission, EngineError, Recorder, SequenceId, Tap};
 use crate::numerics::OutOfDomain;
 use crate::program::NodeId;
 use crate::program::op::Op;
@@ -37,18 +40,18 @@ pub(super) struct Scratch {
 
 /// Rows of nodes that do not leave a step.
 struct ScratchRows {
-    i32: Vec<i32>,
-    i16: Vec<i16>,
-    i64: Vec<i64>,
+    i32: Lines<i32>,
+    i16: Lines<i16>,
+    i64: Lines<i64>,
 }
 
 /// Room that kernels reuse.
 #[derive(Default)]
 pub(super) struct Tools {
     shifts: Vec<i32>,
-    pub(super) transform: Vec<i64>,
-    attention: attention::Scratch,
-    seen: Seen,
+    pub(super) transform: rows::Transform,
+    pub(super) attention: attention::Scratch,
+    pub(super) seen: Seen,
     pub(super) sample: sample::Scratch,
 }
 
@@ -56,7 +59,7 @@ impl Scratch {
     /// Room for any of some plans.
     pub(super) fn new(plans: &[Arc<Plan>]) -> Self {
         let [a, b, c] = std::array::from_fn(|i| plans.iter().map(|p| p.scratch[i]).max().unwrap_or(0));
-        let rows = ScratchRows { i32: vec![0; a], i16: vec![0; b], i64: vec![0; c] };
+        let rows = ScratchRows { i32: Lines::zeroed(a), i16: Lines::zeroed(b), i64: Lines::zeroed(c) };
         Self { rows, tools: Tools::default() }
     }
 }
@@ -128,12 +131,7 @@ impl Block<'_> {
                 worker,
                 own: tools,
             };
-            let all = Part { rows: &everyone };
-            for step in &self.plan.body {
-                task.step(step, all);
-                task.flush();
-                worker.barrier();
-            }
+            task.body(Part { rows: &everyone });
             for part in givers.chunks(OUTPUT_ROWS) {
                 let part = Part { rows: part };
                 for step in &self.plan.head {
@@ -176,11 +174,23 @@ pub(super) struct Task<'a, 'b, 'c> {
     i64: SharedMut<'a, i64>,
     pub(super) tap: &'a Taps<'b, 'c>,
     pub(super) recorder: Option<&'a dyn Recorder>,
-    worker: &'a Worker<'a>,
+    pub(super) worker: &'a Worker<'a>,
     pub(super) own: &'a mut Tools,
 }
 
 impl<'a> Task<'a, '_, '_> {
+    /// All steps over all positions.
+    fn body(&mut self, all: Part<'_>) {
+        if let Some(strips) = self.strips(all) {
+            return self.own_body(&strips, all);
+        }
+        for step in &self.block.plan.body {
+            self.step(step, all);
+            self.flush();
+            self.worker.barrier();
+        }
+    }
+
     fn step(&mut self, step: &Step, part: Part<'_>) {
         match step {
             Step::Rows(nodes) => {
@@ -190,7 +200,7 @@ impl<'a> Task<'a, '_, '_> {
                     }
                 }
             }
-            Step::Linear(nodes) => nodes.iter().for_each(|node| self.linear(*node, part)),
+            Step::Linear(nodes) => nodes.iter().for_each(|node| self.linear(*node, part, None)),
             Step::Attend(a) if self.tap.is_some() || self.records_attention(*a) => {
                 // Later rows see more positions: of a few neighbours each thread has its share.
                 for strip in (0..part.rows.len()).step_by(STRIP_ROWS) {
@@ -260,7 +270,8 @@ impl<'a> Task<'a, '_, '_> {
         unsafe { all.slice_mut(range) }
     }
 
-    fn linear(&mut self, node: NodeId, part: Part<'_>) {
+    /// A product: this thread's channels of all rows, or all channels of blocks of rows that it owns.
+    pub(super) fn linear(&mut self, node: NodeId, part: Part<'_>, own: Option<&[Range<usize>]>) {
         let n = &self.block.constants.model.program().nodes[node.index()];
         let (Op::Linear { shift }, Loaded::Linear(weights)) =
             (n.op, &self.block.constants.nodes[node.index()])
@@ -273,25 +284,39 @@ impl<'a> Task<'a, '_, '_> {
             return;
         };
         let (View::Packed(packed, width), View::I32(out)) = (&self.views[x], &self.views[y]) else { return };
-        let mut shifts = std::mem::take(&mut self.own.shifts);
-        shifts.clear();
-        shifts.extend((0..part.rows.len()).map(|i| shift - self.read::<i32>(n.inputs[1], i, part)[0]));
-        let stride = slots[node.index()].width;
         let packed = packed.shape(part.rows.len(), *width);
-        // SAFETY: the barrier before this step made the input visible, the one after it the output; workers share
-        // the channels.
-        unsafe { linear(self.worker, weights, &packed, &shifts, Output { values: *out, stride }) };
-        self.own.shifts = shifts;
-        if self.tap.is_some() || self.recorder.is_some_and(|r| r.wants(node)) {
-            self.worker.barrier();
-            for i in self.worker.share(part.rows.len(), 1) {
-                self.tap_row(node, i, part);
-            }
+        let rows: Vec<usize> = match own {
+            Some(strips) => strips.iter().cloned().flat_map(|blocks| packed.rows_of(blocks)).collect(),
+            None => (0..part.rows.len()).collect(),
+        };
+        let mut shifts = std::mem::take(&mut self.own.shifts);
+        shifts.resize(part.rows.len(), 0);
+        for i in rows.iter().copied() {
+            shifts[i] = shift - self.read::<i32>(n.inputs[1], i, part)[0];
         }
+        let out = Output { values: *out, stride: slots[node.index()].width };
+        match own {
+            // SAFETY: this thread alone packs, reads and writes these rows.
+            Some(strips) => unsafe { linear_blocks(weights, &packed, &shifts, out, strips) },
+            // SAFETY: the barrier before this step made the input visible, the one after it the output; workers
+            // share the channels.
+            None => unsafe { linear(self.worker, weights, &packed, &shifts, out) },
+        }
+        self.own.shifts = shifts;
+        if self.tap.is_none() && !self.recorder.is_some_and(|r| r.wants(node)) {
+            return;
+        }
+        let shown = if own.is_some() {
+            rows
+        } else {
+            self.worker.barrier();
+            self.worker.share(part.rows.len(), 1).collect()
+        };
+        shown.into_iter().for_each(|i| self.tap_row(node, i, part));
     }
 
     /// Query heads of row `i` that share a key head.
-    fn attend(&mut self, attention: usize, i: usize, part: Part<'_>, heads: Range<usize>) {
+    pub(super) fn attend(&mut self, attention: usize, i: usize, part: Part<'_>, heads: Range<usize>) {
         let a = &self.block.plan.attentions[attention];
         let at = self.block.rows[part.rows[i]];
         let cache =
@@ -308,41 +333,6 @@ impl<'a> Task<'a, '_, '_> {
         unsafe { attention::attend(self.block.isa, cache, &query, &law, &mut self.own.attention, out) };
     }
 
-    /// Does a recorder want a node of an attention.
-    fn records_attention(&self, attention: usize) -> bool {
-        let a = &self.block.plan.attentions[attention];
-        let nodes = [a.score, a.top, a.weight, a.total, a.vtop, a.mix];
-        self.recorder.is_some_and(|r| nodes.iter().any(|node| r.wants(*node)))
-    }
-
-    /// All heads of row `i`, and the nodes inside of the attention to who listens.
-    fn attend_and_tap(&mut self, attention: usize, i: usize, part: Part<'_>) {
-        let a = &self.block.plan.attentions[attention];
-        let position = self.block.rows[part.rows[i]].position;
-        let group = a.heads / a.kv_heads;
-        let mut seen = std::mem::take(&mut self.own.seen);
-        seen.clear();
-        for kv_head in 0..a.kv_heads {
-            self.attend(attention, i, part, kv_head * group..(kv_head + 1) * group);
-            let own = &self.own.attention;
-            for h in 0..group {
-                seen.scores.extend_from_slice(own.scores(h));
-                seen.weights.extend_from_slice(own.weights(h));
-            }
-            seen.tops.extend_from_slice(&own.tops[..group]);
-            seen.totals.extend_from_slice(&own.totals[..group]);
-            seen.vtops.push(own.vtop);
-        }
-        self.tap_row(a.mix, i, part);
-        let at = (self.block.rows[part.rows[i]].sequence, position);
-        self.show(a.score, at, Values::I32(&seen.scores));
-        self.show(a.top, at, Values::I32(&seen.tops));
-        self.show(a.weight, at, Values::I32(&seen.weights));
-        self.show(a.total, at, Values::I64(&seen.totals));
-        self.show(a.vtop, at, Values::I32(&seen.vtops));
-        self.own.seen = seen;
-    }
-
     /// The part of a row of attention that some heads write.
     fn head_output(&self, mix: NodeId, i: usize, part: Part<'_>, dims: Range<usize>) -> &'a mut [i32] {
         let (all, range) = self.locate(mix, i, part);
@@ -350,7 +340,7 @@ impl<'a> Task<'a, '_, '_> {
         unsafe { all.slice_mut(range.start + dims.start..range.start + dims.end) }
     }
 
-    fn pool(&self, node: NodeId, i: usize, part: Part<'_>) {
+    pub(super) fn pool(&self, node: NodeId, i: usize, part: Part<'_>) {
         let program = self.block.constants.model.program();
         let input = program.nodes[node.index()].inputs[0];
         let last = part.rows[i];
@@ -367,64 +357,6 @@ impl<'a> Task<'a, '_, '_> {
         for (y, total) in out.iter_mut().zip(totals) {
             *y = crate::numerics::sat32((total + n / 2).div_euclid(n));
         }
-    }
-
-    /// Shows a row that has just been computed to who listens.
-    pub(super) fn tap_row(&self, node: NodeId, i: usize, part: Part<'_>) {
-        if self.tap.is_none() && self.recorder.is_none() {
-            return;
-        }
-        let at = &self.block.rows[part.rows[i]];
-        let program = self.block.constants.model.program();
-        let slot = &self.block.plan.slots[node.index()];
-        let values = match (&program.nodes[node.index()].op, slot.kind) {
-            (Op::Quantise { .. }, _) => Values::I16(self.read(node, i, part)),
-            (_, super::plan::Kind::I64) => Values::I64(self.read(node, i, part)),
-            _ => Values::I32(self.read(node, i, part)),
-        };
-        self.show(node, (at.sequence, at.position), values);
-    }
-
-    /// Shows a row to who listens.
-    pub(super) fn show(&self, node: NodeId, (sequence, position): (SequenceId, u32), values: Values<'_>) {
-        if let Some(recorder) = self.recorder.filter(|r| r.wants(node)) {
-            recorder.row(self.worker.index, node, position, values);
-        }
-        let Some(tap) = self.tap else { return };
-        let mut tap = lock(tap);
-        if tap.wants(node) {
-            let wide: Vec<i64> = match values {
-                Values::I16(v) => v.iter().map(|x| i64::from(*x)).collect(),
-                Values::I32(v) => v.iter().map(|x| i64::from(*x)).collect(),
-                Values::I64(v) => v.to_vec(),
-            };
-            tap.row(sequence, node, position, &wide);
-        }
-    }
-
-    fn flush(&self) {
-        if let Some(recorder) = self.recorder {
-            recorder.flush(self.worker.index);
-        }
-    }
-}
-
-/// What the heads of one row of attention compute on their way.
-#[derive(Default)]
-struct Seen {
-    scores: Vec<i32>,
-    weights: Vec<i32>,
-    tops: Vec<i32>,
-    totals: Vec<i64>,
-    vtops: Vec<i32>,
-}
-
-impl Seen {
-    fn clear(&mut self) {
-        for rows in [&mut self.scores, &mut self.weights, &mut self.tops, &mut self.vtops] {
-            rows.clear();
-        }
-        self.totals.clear();
     }
 }
 

@@ -4,8 +4,8 @@
 //! keys    [position / 16] [dim / 2] [16 positions] [2 dims]      lanes are positions
 //! values  [position / 2] [dim, padded to 16] [2 positions]       lanes are dims
 //! ```
-//! Elements are mantissas of 16 bits, or of 8 if narrow; padding is zero. Each position has an exponent for its
-//! key and one for its value.
+//! Elements are mantissas of 16 bits, or of 8 if narrow; padding is zero. Narrow values have 4 positions side by side
+//! instead of 2: a lane always has 32 bits. Each position has an exponent for its key and one for its value.
 
 use crate::native::cells::Cells;
 
@@ -14,6 +14,11 @@ pub(super) const TILE: usize = 16;
 
 /// Widest head: a sum over it of products of a key and a signed 8-bit digit fits 32 bits.
 pub const HEAD_DIM_MAX: usize = 512;
+
+/// Positions of a lane of values.
+pub(super) const fn lane<T>() -> usize {
+    4 / size_of::<T>()
+}
 
 /// The cache of one key head.
 #[derive(Debug)]
@@ -66,11 +71,13 @@ impl HeadCache {
     /// Until the next barrier nobody else writes the key of this position, and nobody attends.
     pub unsafe fn write_key(&self, position: usize, mantissas: &[i16], exponent: i32) {
         self.check(position, mantissas);
-        let start = position / TILE * TILE * self.pairs() * 2 + position % TILE * 2;
-        let place = |dim: usize| start + dim / 2 * TILE * 2 + dim % 2;
         // SAFETY: `reserve` made room for the position; exclusive as promised.
         unsafe {
-            self.write(&self.keys, mantissas, place);
+            if self.narrow {
+                self.write_pairs(position, mantissas, |m| m as i8);
+            } else {
+                self.write_pairs(position, mantissas, |m| m);
+            }
             self.key_exponents.start::<i32>().add(position).write(exponent);
         }
     }
@@ -81,31 +88,48 @@ impl HeadCache {
     /// Until the next barrier nobody else writes the value of this position, and nobody attends.
     pub unsafe fn write_value(&self, position: usize, mantissas: &[i16], exponent: i32) {
         self.check(position, mantissas);
-        let start = position / 2 * self.width() * 2 + position % 2;
         // SAFETY: as for keys.
         unsafe {
-            self.write(&self.values, mantissas, |dim| start + dim * 2);
+            if self.narrow {
+                self.write_lanes(position, mantissas, |m| m as i8);
+            } else {
+                self.write_lanes(position, mantissas, |m| m);
+            }
             self.value_exponents.start::<i32>().add(position).write(exponent);
         }
     }
 
     fn check(&self, position: usize, mantissas: &[i16]) {
         assert!(position < self.positions && mantissas.len() == self.head_dim, "no room in a cache");
+        let limit = if self.narrow { 127 } else { 32_767 };
+        debug_assert!(mantissas.iter().all(|m| m.unsigned_abs() <= limit));
     }
 
     /// # Safety
-    /// `place` gives elements inside of `cells` that nobody else uses now.
-    unsafe fn write(&self, cells: &Cells, mantissas: &[i16], place: impl Fn(usize) -> usize) {
-        for (dim, &m) in mantissas.iter().enumerate() {
-            debug_assert!(m.unsigned_abs() <= if self.narrow { 127 } else { 32_767 });
-            // SAFETY: as promised.
-            unsafe {
-                if self.narrow {
-                    cells.start::<i8>().add(place(dim)).write(m as i8);
-                } else {
-                    cells.start::<i16>().add(place(dim)).write(m);
-                }
-            }
+    /// As [`Self::write_key`], which has checked the room; T is the cache's element.
+    #[inline(always)]
+    unsafe fn write_pairs<T>(&self, position: usize, mantissas: &[i16], element: impl Fn(i16) -> T) {
+        let to = self.keys::<T>(position / TILE).cast_mut().cast::<[T; 2]>().wrapping_add(position % TILE);
+        let (pairs, rest) = mantissas.as_chunks::<2>();
+        for (pair, [a, b]) in pairs.iter().enumerate() {
+            // SAFETY: a pair of the position.
+            unsafe { to.add(pair * TILE).write([element(*a), element(*b)]) };
+        }
+        if let [a] = rest {
+            // SAFETY: the last pair, whose other half is padding.
+            unsafe { to.add(pairs.len() * TILE).write([element(*a), element(0)]) };
+        }
+    }
+
+    /// # Safety
+    /// As [`Self::write_value`], which has checked the room; T is the cache's element.
+    #[inline(always)]
+    unsafe fn write_lanes<T>(&self, position: usize, mantissas: &[i16], element: impl Fn(i16) -> T) {
+        let lane = lane::<T>();
+        let to = self.values::<T>(position / lane * lane).cast_mut().wrapping_add(position % lane);
+        for (dim, m) in mantissas.iter().enumerate() {
+            // SAFETY: a dim of the position.
+            unsafe { to.add(dim * lane).write(element(*m)) };
         }
     }
 
@@ -139,7 +163,7 @@ impl HeadCache {
         self.keys.start::<T>().wrapping_add(tile * TILE * self.pairs() * 2)
     }
 
-    /// Elements of the values from an even position on.
+    /// Elements of the values from a position on that is the first of a lane.
     pub(super) fn values<T>(&self, position: usize) -> *const T {
         self.values.start::<T>().wrapping_add(position * self.width())
     }

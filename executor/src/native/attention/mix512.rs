@@ -25,34 +25,35 @@ pub(super) fn split(weight: __m512i) -> [__m512i; 3] {
     [low, middle, high]
 }
 
-/// Bytes of a vector of 32 mantissas.
-pub(super) const fn bytes<const NARROW: bool>() -> usize {
-    if NARROW { 32 } else { 64 }
-}
-
-/// 32 mantissas as 16 bits.
-///
-/// # Safety
-/// They are there.
+/// Digits of weights that are not all zero, of which `all` has every bit: the second begins at 2^10, the third at
+/// 2^21 - 2^10.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(super) unsafe fn load<const NARROW: bool>(from: *const u8) -> __m512i {
-    // SAFETY: by the caller's promise.
-    unsafe {
-        if NARROW {
-            _mm512_cvtepi8_epi16(_mm256_loadu_si256(from.cast()))
-        } else {
-            _mm512_loadu_si512(from.cast())
-        }
+#[target_feature(enable = "avx512f")]
+pub(super) fn depth(all: __m512i) -> u8 {
+    match _mm512_reduce_or_epi32(all) {
+        0 => 0,
+        1..0x400 => 1,
+        0x400..0x1f_fc00 => 2,
+        _ => 3,
     }
 }
+
+/// The lower half of a vector (0), or the upper one.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn half_of(v: __m512i, half: usize) -> __m256i {
+    if half == 0 { _mm512_castsi512_si256(v) } else { _mm512_extracti64x4_epi64(v, 1) }
+}
+
+/// Elements of a vector.
+const VECTOR: usize = 32;
 
 /// Adds to `acc` (heads, width) the values of all visible positions under the digits of their weights.
 ///
 /// # Safety
 /// As [`super::attend`]; digits and depths are those of `heads` heads, zero where a position is not visible.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
-pub(super) unsafe fn mix<const NARROW: bool>(cache: &HeadCache, scratch: &mut Scratch, heads: usize) {
+pub(super) unsafe fn mix(cache: &HeadCache, scratch: &mut Scratch, heads: usize) {
     let (stride, width) = (scratch.stride, cache.width());
     // Both positions of a pair are there: caches have room for whole tiles.
     let end = scratch.seen().next_multiple_of(2);
@@ -60,13 +61,11 @@ pub(super) unsafe fn mix<const NARROW: bool>(cache: &HeadCache, scratch: &mut Sc
         let first = chunk * CHUNK;
         let pairs = (end - first).min(CHUNK) / 2;
         let position = scratch.base + first;
-        let values: *const u8 =
-            if NARROW { cache.values::<i8>(position).cast() } else { cache.values::<i16>(position).cast() };
         for head in 0..heads {
             let depth = scratch.depths[head * (stride / CHUNK) + chunk];
             let part = Part {
-                values,
-                row: width / 16 * bytes::<NARROW>(),
+                values: cache.values(position),
+                row: width / 16 * VECTOR,
                 digits: scratch.digits[head * 3 * stride + first..].as_ptr(),
                 stride,
                 pairs,
@@ -76,9 +75,9 @@ pub(super) unsafe fn mix<const NARROW: bool>(cache: &HeadCache, scratch: &mut Sc
             unsafe {
                 match depth {
                     0 => {}
-                    1 => part.add::<1, NARROW>(acc),
-                    2 => part.add::<2, NARROW>(acc),
-                    _ => part.add::<3, NARROW>(acc),
+                    1 => part.add::<1>(acc),
+                    2 => part.add::<2>(acc),
+                    _ => part.add::<3>(acc),
                 }
             }
         }
@@ -87,8 +86,8 @@ pub(super) unsafe fn mix<const NARROW: bool>(cache: &HeadCache, scratch: &mut Sc
 
 /// A chunk of positions for one head.
 struct Part {
-    values: *const u8,
-    /// Bytes of a pair of values.
+    values: *const i16,
+    /// Elements of a pair of values.
     row: usize,
     digits: *const i16,
     /// Elements between two digits of a weight.
@@ -100,16 +99,16 @@ impl Part {
     /// # Safety
     /// The chunk has `pairs` pairs of values of `acc.len()` dims and of D digits.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
-    unsafe fn add<const D: usize, const NARROW: bool>(&self, acc: &mut [i64]) {
+    unsafe fn add<const D: usize>(&self, acc: &mut [i64]) {
         for (block, acc) in acc.chunks_mut(64).enumerate() {
-            let values = self.values.wrapping_add(block * 4 * bytes::<NARROW>());
+            let values = self.values.wrapping_add(block * 4 * VECTOR);
             // SAFETY: the vectors of these dims.
             unsafe {
                 match acc.len() / 16 {
-                    1 => self.dims::<1, D, NARROW>(values, acc),
-                    2 => self.dims::<2, D, NARROW>(values, acc),
-                    3 => self.dims::<3, D, NARROW>(values, acc),
-                    _ => self.dims::<4, D, NARROW>(values, acc),
+                    1 => self.dims::<1, D>(values, acc),
+                    2 => self.dims::<2, D>(values, acc),
+                    3 => self.dims::<3, D>(values, acc),
+                    _ => self.dims::<4, D>(values, acc),
                 }
             }
         }
@@ -121,18 +120,14 @@ impl Part {
     /// As [`Self::add`], and `acc` has 16 N elements.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
-    unsafe fn dims<const N: usize, const D: usize, const NARROW: bool>(
-        &self,
-        mut values: *const u8,
-        acc: &mut [i64],
-    ) {
+    unsafe fn dims<const N: usize, const D: usize>(&self, mut values: *const i16, acc: &mut [i64]) {
         let mut sums = [[_mm512_setzero_si512(); N]; D];
         let mut digits = self.digits.cast::<i32>();
         for _ in 0..self.pairs {
             let mut rows = [_mm512_setzero_si512(); N];
             for (n, row) in rows.iter_mut().enumerate() {
                 // SAFETY: by the caller's promise.
-                *row = unsafe { load::<NARROW>(values.add(n * bytes::<NARROW>())) };
+                *row = unsafe { _mm512_loadu_si512(values.add(n * VECTOR).cast()) };
             }
             for (d, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: as above; two digits of 16 bits.
@@ -148,11 +143,7 @@ impl Part {
             for (half, acc) in acc.chunks_exact_mut(8).enumerate() {
                 let mut sum = _mm512_setzero_si512();
                 for sums in sums.iter().rev() {
-                    let part = if half == 0 {
-                        _mm512_castsi512_si256(sums[n])
-                    } else {
-                        _mm512_extracti64x4_epi64(sums[n], 1)
-                    };
+                    let part = half_of(sums[n], half);
                     sum = _mm512_add_epi64(_mm512_slli_epi64(sum, DIGIT_BITS), _mm512_cvtepi32_epi64(part));
                 }
                 // SAFETY: 8 elements of 8 bytes.

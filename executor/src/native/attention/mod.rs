@@ -14,8 +14,12 @@ mod avx512;
 mod cache;
 #[cfg(target_arch = "x86_64")]
 mod mix512;
+#[cfg(target_arch = "x86_64")]
+mod narrow512;
 mod plain;
 mod scratch;
+#[cfg(target_arch = "x86_64")]
+mod weigh512;
 
 pub use cache::{HEAD_DIM_MAX, HeadCache};
 pub use scratch::Scratch;

@@ -1,6 +1,6 @@
 //! Attention as plain loops over the cache's tiles.
 
-use super::cache::{HeadCache, TILE};
+use super::cache::{HeadCache, TILE, lane};
 use super::{EXP_ENTRIES, Law, Query, Scratch, finish};
 use crate::native::shift::Shift;
 
@@ -61,13 +61,13 @@ pub(super) unsafe fn portable<T: Copy + Into<i32>>(
         for (s, &w) in inside.clone().zip(&*weights) {
             let w = i64::from(w >> (scratch.vtop - value_exponents[s]).min(31));
             let position = base + s;
-            // SAFETY: the pair of a visible position has `width` values.
+            // SAFETY: the lanes of a visible position have `width` values of each of their positions.
             let values = unsafe {
-                let pair = cache.values::<T>(position / 2 * 2);
-                std::slice::from_raw_parts(pair.cast::<[T; 2]>(), cache.width())
+                let first = cache.values::<T>(position / lane::<T>() * lane::<T>());
+                std::slice::from_raw_parts(first, cache.width() * lane::<T>())
             };
-            for (acc, v) in acc.iter_mut().zip(values) {
-                *acc += w * i64::from(v[position % 2].into());
+            for (acc, v) in acc.iter_mut().zip(values.chunks_exact(lane::<T>())) {
+                *acc += w * i64::from(v[position % lane::<T>()].into());
             }
         }
     }

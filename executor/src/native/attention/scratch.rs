@@ -1,6 +1,7 @@
 //! What an attention computes on its way, kept for who listens.
 
 use super::cache::TILE;
+use crate::native::aligned::Lines;
 use std::ops::Range;
 
 /// Positions whose weighted values are summed before the sums are widened, see `mix512`.
@@ -16,15 +17,17 @@ pub struct Scratch {
     /// Largest exponent of the visible values.
     pub vtop: i32,
     /// (heads, stride); the first position is `base`.
-    pub(super) scores: Vec<i32>,
+    pub(super) scores: Lines<i32>,
     /// (heads, stride).
-    pub(super) weights: Vec<i32>,
+    pub(super) weights: Lines<i32>,
     /// (heads, width).
-    pub(super) acc: Vec<i64>,
+    pub(super) acc: Lines<i64>,
     /// Digits of a few queries.
-    pub(super) queries: Vec<i16>,
+    pub(super) queries: Lines<i16>,
     /// (heads, 3 digits, stride), lowest first, of the weights aligned to the values.
-    pub(super) digits: Vec<i16>,
+    pub(super) digits: Lines<i16>,
+    /// (heads, stride) of the weights aligned to narrow values: their bytes, see `narrow512`.
+    pub(super) bytes: Lines<i32>,
     /// (heads, stride / CHUNK): digits that are not all zero.
     pub(super) depths: Vec<u8>,
     /// Positions of a head's scores: whole chunks.
@@ -40,12 +43,12 @@ impl Scratch {
         self.stride = (visible.end - self.base).next_multiple_of(CHUNK);
         self.visible = visible.clone();
         // What was there before is overwritten or masked.
-        self.scores.resize(heads * self.stride, 0);
-        self.weights.resize(heads * self.stride, 0);
+        self.scores.resize(heads * self.stride);
+        self.weights.resize(heads * self.stride);
         self.tops.resize(heads, 0);
         self.totals.resize(heads, 0);
-        self.acc.clear();
-        self.acc.resize(heads * width, 0);
+        self.acc.resize(heads * width);
+        self.acc.fill(0);
     }
 
     /// Scores of a head at the visible positions.

@@ -27,14 +27,15 @@ pub(super) unsafe fn linear(
     s: &[i32],
     out: Output<'_>,
     panels: Range<usize>,
+    rows: Range<usize>,
 ) {
     for panel in panels {
         for half in 0..2 {
             let channels = weights.channels(panel);
             let first = (channels.start + half * HALF).min(channels.end);
             let channels = first..(first + HALF).min(channels.end);
-            for t in (0..x.rows()).step_by(2) {
-                let rows = (x.rows() - t).min(2);
+            for t in rows.clone().step_by(2) {
+                let rows = (rows.end - t).min(2);
                 // SAFETY: the panel has ceil(k/4) steps of all digits, the rows as many quads.
                 let acc = unsafe {
                     let w = weights.panels.panel(panel).as_ptr().add(half * HALF_STEP);

@@ -4,14 +4,15 @@
 //! `sum w * x = 256 * sum w * u1 + sum w * u0 - 2^15 * sum w`: two products of digits for each digit of the weight.
 
 use super::finish512::{Channels, LANES, Pair};
+use super::short512::Short;
 use super::{LinearWeights, Output};
 use crate::native::packed::{Block, PackedRows};
 use crate::native::panels::{PANEL, STEP};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-/// Blocks whose packed rows stay in the second-level cache while all panels pass by: 96 rows.
-const BLOCKS_NEAR: usize = 16;
+/// Blocks whose packed rows stay in the second-level cache while all panels pass by: 132 rows.
+const BLOCKS_NEAR: usize = 22;
 
 /// Bytes that weights are asked for ahead of their use.
 const AHEAD: usize = 4096;
@@ -47,10 +48,13 @@ pub(super) unsafe fn linear(
     s: &[i32],
     out: Output<'_>,
     panels: Range<usize>,
+    blocks: &[Range<usize>],
 ) {
-    for near in (0..x.blocks()).step_by(BLOCKS_NEAR) {
+    let all = || blocks.iter().cloned().flatten();
+    let count = all().count();
+    for near in (0..count).step_by(BLOCKS_NEAR) {
         for panel in panels.clone() {
-            for index in near..(near + BLOCKS_NEAR).min(x.blocks()) {
+            for (place, index) in all().enumerate().skip(near).take(BLOCKS_NEAR) {
                 let block = x.block(index);
                 let tile = Tile {
                     weights,
@@ -58,9 +62,9 @@ pub(super) unsafe fn linear(
                     out,
                     panel,
                     block,
-                    fetch: if index != near {
+                    fetch: if place != near {
                         HELD
-                    } else if x.blocks() == 1 {
+                    } else if count == 1 {
                         ONCE
                     } else {
                         AGAIN
@@ -127,11 +131,46 @@ impl Tile<'_> {
             if steps > steps_max(D) {
                 return self.long::<R, H, D>(half, halves);
             }
-            let sums = self.sums::<R, H, D>(half, 0..steps);
+            let shift = self.s[self.block.first..][..R].iter().fold(i32::MAX, |low, s| low.min(*s));
+            if D == 1 && Short::fits(self.weights, self.panel, shift) {
+                return self.short::<R, H>(half, halves);
+            }
+            let sums = self.sums::<R, H, D>(half, 0..steps, [_mm512_setzero_si512(); H]);
             for (h, first) in (first..).step_by(LANES).take(halves).enumerate() {
                 let channels = Channels::new(self.weights, first);
                 for (r, sums) in sums.iter().enumerate() {
                     self.store(&channels, r, channels.products::<D>(&sums[h]));
+                }
+            }
+        }
+    }
+
+    /// [`Self::channels`] of one digit where the panel's accumulators fit 32 bits.
+    ///
+    /// # Safety
+    /// As [`Self::run`]; `halves` exist.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
+    unsafe fn short<const R: usize, const H: usize>(&self, half: usize, halves: usize) {
+        let steps = self.weights.panels.k.div_ceil(4);
+        let first = self.panel * PANEL + half * LANES;
+        let mut starts = [_mm512_setzero_si512(); H];
+        for (h, start) in starts.iter_mut().enumerate() {
+            // SAFETY: a half of the panel, whether it has channels or not.
+            *start = unsafe { Short::start(self.weights, first + h * LANES) };
+        }
+        // SAFETY: by the caller's promise; room for the rows was checked.
+        unsafe {
+            let sums = self.sums::<R, H, 1>(half, 0..steps, starts);
+            let y = self.out.values.as_ptr().add(self.block.first * self.out.stride + first);
+            for h in 0..H {
+                if h < halves {
+                    let channels = Short::new(self.weights, first + h * LANES);
+                    for (r, sums) in sums.iter().enumerate() {
+                        let s = _mm512_set1_epi64(self.s[self.block.first + r].into());
+                        let [high, low, _] = sums[h];
+                        channels.store([high, low], s, y.add(r * self.out.stride + h * LANES));
+                    }
                 }
             }
         }
@@ -151,7 +190,8 @@ impl Tile<'_> {
             unsafe {
                 let channels = Channels::new(self.weights, self.panel * PANEL + (half + h) * LANES);
                 for from in (0..steps).step_by(steps_max(D)) {
-                    let sums = self.sums::<R, H, D>(half, from..steps.min(from + steps_max(D)));
+                    let part = from..steps.min(from + steps_max(D));
+                    let sums = self.sums::<R, H, D>(half, part, [_mm512_setzero_si512(); H]);
                     for (products, sums) in products.iter_mut().zip(sums) {
                         for (all, part) in products[h].iter_mut().zip(channels.products::<D>(&sums[h])) {
                             *all = _mm512_add_epi64(*all, part);
@@ -165,7 +205,7 @@ impl Tile<'_> {
         }
     }
 
-    /// Sums of some steps.
+    /// Sums of some steps; the lowest sum of each half starts where it is told.
     ///
     /// # Safety
     /// As [`Self::run`]; the panel has the steps.
@@ -175,6 +215,7 @@ impl Tile<'_> {
         &self,
         half: usize,
         steps: Range<usize>,
+        starts: [__m512i; H],
     ) -> [[[__m512i; 3]; H]; R] {
         let panel = self.weights.panels.panel(self.panel).as_ptr();
         let w = panel.wrapping_add(half * 64 + steps.start * D * STEP);
@@ -182,9 +223,9 @@ impl Tile<'_> {
         // SAFETY: by the caller's promise.
         unsafe {
             match self.fetch {
-                HELD => digits::<R, H, D, HELD>(steps.len(), w, x),
-                ONCE => digits::<R, H, D, ONCE>(steps.len(), w, x),
-                _ => digits::<R, H, D, AGAIN>(steps.len(), w, x),
+                HELD => digits::<R, H, D, HELD>(steps.len(), w, x, starts),
+                ONCE => digits::<R, H, D, ONCE>(steps.len(), w, x, starts),
+                _ => digits::<R, H, D, AGAIN>(steps.len(), w, x, starts),
             }
         }
     }
@@ -213,8 +254,14 @@ unsafe fn digits<const R: usize, const H: usize, const D: usize, const FETCH: u8
     steps: usize,
     mut w: *const u8,
     mut x: *const u8,
+    starts: [__m512i; H],
 ) -> [[[__m512i; 3]; H]; R] {
     let mut sums = [[[_mm512_setzero_si512(); 3]; H]; R];
+    for sums in &mut sums {
+        for (sum, start) in sums.iter_mut().zip(starts) {
+            sum[D] = start;
+        }
+    }
     for _ in 0..steps {
         // SAFETY: inside of the step and the quad as promised; a prefetch may point anywhere.
         unsafe {

@@ -127,7 +127,7 @@ fn signed(lanes: __m512i) -> Pair {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
-fn saturated(y: __m512i) -> __m512i {
+pub(super) fn saturated(y: __m512i) -> __m512i {
     let y = _mm512_max_epi64(y, _mm512_set1_epi64(i32::MIN.into()));
     _mm512_min_epi64(y, _mm512_set1_epi64(i32::MAX.into()))
 }

@@ -12,6 +12,8 @@ pub(crate) mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod finish512;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod short512;
 
 use super::isa::Level;
 use super::packed::PackedRows;
@@ -35,6 +37,8 @@ pub struct LinearWeights<'a> {
     shift: &'a [i8],
     bias: Option<&'a [i32]>,
     row_sums: Vec<i64>,
+    /// Largest magnitude of an accumulator of each panel, or more.
+    reach: Vec<i64>,
     shift_min: i32,
 }
 
@@ -64,7 +68,10 @@ impl<'a> LinearWeights<'a> {
             return Err(BadWeights(broken));
         }
         let shift_min = shift.iter().map(|&s| i32::from(s)).min().unwrap_or(0);
-        Ok(Self { panels, mult, shift, bias, row_sums: panels.row_sums(), shift_min })
+        let (row_sums, magnitudes) = panels.row_sums();
+        // Mantissas of 16 bits are within +-32,767.
+        let reach = magnitudes.chunks_exact(PANEL).map(|m| max(m) * 32_767).collect();
+        Ok(Self { panels, mult, shift, bias, row_sums, reach, shift_min })
     }
 
     /// The weights themselves.
@@ -94,6 +101,10 @@ impl<'a> LinearWeights<'a> {
     }
 }
 
+fn max(values: &[i64]) -> i64 {
+    values.iter().copied().max().unwrap_or(0)
+}
+
 /// Where a product goes: y (n) of token `t` at `t * stride`.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a> {
@@ -115,21 +126,53 @@ pub unsafe fn linear(
     s: &[i32],
     out: Output<'_>,
 ) {
+    let panels = worker.share(weights.panels.n.div_ceil(PANEL), 1);
+    // SAFETY: channels are disjoint by the share; the rest is promised.
+    unsafe { part(weights, x, s, out, panels, std::slice::from_ref(&(0..x.blocks()))) };
+}
+
+/// All channels of y for some blocks of the rows of `x`; `s` has an exponent for each row.
+///
+/// # Safety
+/// The blocks are packed; nobody else reads or writes their rows of `out` before the next barrier.
+pub(super) unsafe fn linear_blocks(
+    weights: &LinearWeights<'_>,
+    x: &PackedRows<'_>,
+    s: &[i32],
+    out: Output<'_>,
+    blocks: &[Range<usize>],
+) {
+    // SAFETY: as promised.
+    unsafe { part(weights, x, s, out, 0..weights.panels.n.div_ceil(PANEL), blocks) };
+}
+
+/// Some panels of y for some blocks of rows.
+///
+/// # Safety
+/// The blocks are packed; nobody else reads or writes these channels of their rows before the next barrier.
+unsafe fn part(
+    weights: &LinearWeights<'_>,
+    x: &PackedRows<'_>,
+    s: &[i32],
+    out: Output<'_>,
+    panels: Range<usize>,
+    blocks: &[Range<usize>],
+) {
     let n = weights.panels.n;
     assert!(x.k() == weights.panels.k && s.len() == x.rows(), "operands of a product do not fit");
     if x.rows() == 0 {
         return;
     }
     assert!(n <= out.stride && (x.rows() - 1) * out.stride + n <= out.values.len(), "no room for a product");
-    let panels = worker.share(n.div_ceil(PANEL), 1);
-    // SAFETY: the level is of this machine, the room of all rows was checked, channels are disjoint by the share.
+    let rows = || blocks.iter().cloned().map(|blocks| x.rows_of(blocks));
+    // SAFETY: the level is of this machine, the room of all rows was checked, rows and channels are this thread's.
     unsafe {
         match x.isa().level() {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512::linear(weights, x, s, out, panels),
+            Level::Avx512 => avx512::linear(weights, x, s, out, panels, blocks),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2::linear(weights, x, s, out, panels),
-            _ => portable::linear(weights, x, s, out, panels),
+            Level::Avx2 => rows().for_each(|rows| avx2::linear(weights, x, s, out, panels.clone(), rows)),
+            _ => rows().for_each(|rows| portable::linear(weights, x, s, out, panels.clone(), rows)),
         }
     }
 }

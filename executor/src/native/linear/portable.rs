@@ -13,11 +13,12 @@ pub(super) unsafe fn linear(
     s: &[i32],
     out: Output<'_>,
     panels: Range<usize>,
+    rows: Range<usize>,
 ) {
     for panel in panels {
         let channels = weights.channels(panel);
         let bytes = weights.panels.panel(panel);
-        for (t, &s) in s.iter().enumerate() {
+        for t in rows.clone() {
             // SAFETY: packed for this level, and read-only until the next barrier.
             let row = unsafe { x.words(t) };
             let acc = if weights.panels.digits == 2 { dot::<2>(bytes, row) } else { dot::<1>(bytes, row) };
@@ -26,7 +27,7 @@ pub(super) unsafe fn linear(
                 out.values.slice_mut(t * out.stride + channels.start..t * out.stride + channels.end)
             };
             for ((y, c), acc) in y.iter_mut().zip(channels.clone()).zip(acc) {
-                *y = weights.finish(c, acc, s);
+                *y = weights.finish(c, acc, s[t]);
             }
         }
     }

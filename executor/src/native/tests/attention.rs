@@ -48,11 +48,12 @@ impl Case {
     }
 
     /// Everything at the end of its range, all weights the largest.
-    fn extreme(head_dim: usize, positions: usize, sign: i16) -> Self {
-        let mut case = Self::random(head_dim, 3, positions, false, 3);
+    fn extreme(head_dim: usize, positions: usize, narrow: bool, sign: i16) -> Self {
+        let mut case = Self::random(head_dim, 3, positions, narrow, 3);
+        let limit = if narrow { 127 } else { 32_767 };
         case.q.fill(32_767);
         case.keys =
-            Written { mantissas: vec![32_767 * sign; positions * head_dim], exponents: vec![0; positions] };
+            Written { mantissas: vec![limit * sign; positions * head_dim], exponents: vec![0; positions] };
         case.values = case.keys.clone();
         case.qe.fill(0);
         case.visible = 0..positions;
@@ -113,9 +114,15 @@ proptest! {
 fn extremes_of_the_widest_head_and_of_whole_chunks() {
     for sign in [1, -1] {
         for (d, positions) in [(64, 1), (512, 17), (64, 64), (33, 128), (16, 1000)] {
-            Case::extreme(d, positions, sign).check();
+            Case::extreme(d, positions, false, sign).check();
+            Case::extreme(d, positions, true, sign).check();
         }
     }
+}
+
+#[test]
+fn more_narrow_values_than_a_lane_sums() {
+    Case::extreme(2, 65_600, true, -1).check();
 }
 
 #[test]

@@ -118,6 +118,23 @@ fn extremes_of_every_length_that_a_sum_is_cut_at() {
 }
 
 #[test]
+fn accumulators_on_both_sides_of_32_bits() {
+    // Magnitudes of 65,538 are the most whose accumulator fits: 516 of 127, and 6.
+    for last in [5, 6, 7, 127] {
+        for sign in [1, -1] {
+            for near in [1, 16, 40] {
+                let mut case = Case::extreme(70, 517, 1, sign);
+                case.weights.iter_mut().skip(516).step_by(517).for_each(|w| *w = last * sign);
+                case.shift = (0..70).map(|c| (near + c % 7) as i8).collect();
+                case.s = vec![0, -1, 3];
+                case.bias = None;
+                case.check();
+            }
+        }
+    }
+}
+
+#[test]
 fn damaged_parts_are_refused() {
     let bytes = pack_panels(&[1; 64], 8, 8, 1);
     let panels = Panels { n: 8, k: 8, digits: 1, bytes: &bytes };

@@ -2,6 +2,7 @@
 
 mod attention;
 mod linear;
+mod rows;
 
 use super::isa::Isa;
 use super::self_test;
