@@ -8,6 +8,7 @@ pub(crate) mod generate;
 pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod keystore;
+pub(crate) mod rollup;
 pub(crate) mod run;
 pub(crate) mod sequencer;
 mod source;
