@@ -79,7 +79,7 @@ impl Service {
             model: step.model,
             prompt: root(&packed),
             prompt_length: step.prompt_length,
-            max_tokens: max_tokens,
+            max_tokens,
             sampling: Sampled {
                 temperature: sampling.temperature,
                 top_k: sampling.top_k,

@@ -32,6 +32,8 @@ pub struct Found {
 }
 
 type RequestRow = (Vec<u8>, i64, i16, Vec<u8>, Vec<u8>, Vec<u8>, i64);
+type DelegationRow = (Vec<u8>, i64, Vec<u8>, Vec<u8>, Vec<u8>);
+type StatusRow = (i64, i16, Vec<u8>, Vec<u8>, Vec<u8>, i64, i16);
 type ReceiptRow = (i64, i64, i16, Vec<u8>, Vec<u8>, i64, Vec<u8>, Vec<u8>);
 
 fn array<const N: usize>(bytes: &[u8], what: &'static str) -> Result<[u8; N], StoreError> {
@@ -89,7 +91,7 @@ impl Db {
         let accounts: Vec<(i64, Vec<u8>)> = with_reader!(self, pool => {
             sqlx::query_as("SELECT account, leaf FROM accounts ORDER BY account").fetch_all(pool).await?
         });
-        let delegations: Vec<(Vec<u8>, i64, Vec<u8>, Vec<u8>, Vec<u8>)> = with_reader!(self, pool => {
+        let delegations: Vec<DelegationRow> = with_reader!(self, pool => {
             sqlx::query_as("SELECT hash, account, delegate, body, signature FROM delegations").fetch_all(pool).await?
         });
         let requests: Vec<RequestRow> = with_reader!(self, pool => {
@@ -98,16 +100,15 @@ impl Db {
                  WHERE status = 0 ORDER BY created",
             ).fetch_all(pool).await?
         });
-        let delegation =
-            |(hash, account, delegate, body, signature): (Vec<u8>, i64, Vec<u8>, Vec<u8>, Vec<u8>)| {
-                Ok::<_, StoreError>(Delegated {
-                    hash: array(&hash, "a delegation's hash")?,
-                    account: account as u32,
-                    delegate: array(&delegate, "a delegate")?,
-                    body,
-                    signature: array(&signature, "a delegation's signature")?,
-                })
-            };
+        let delegation = |(hash, account, delegate, body, signature): DelegationRow| {
+            Ok::<_, StoreError>(Delegated {
+                hash: array(&hash, "a delegation's hash")?,
+                account: account as u32,
+                delegate: array(&delegate, "a delegate")?,
+                body,
+                signature: array(&signature, "a delegation's signature")?,
+            })
+        };
         Ok(Snapshot {
             accounts: accounts.into_iter().map(|(account, leaf)| (account as u32, leaf)).collect(),
             delegations: delegations.into_iter().map(delegation).collect::<Result<_, _>>()?,
@@ -118,7 +119,7 @@ impl Db {
     /// What is known of a request hash; `None` if nothing is.
     pub async fn find(&self, hash: &[u8; 32]) -> Result<Option<Found>, StoreError> {
         let mut found = Found::default();
-        let request: Option<(i64, i16, Vec<u8>, Vec<u8>, Vec<u8>, i64, i16)> = with_reader!(self, pool => {
+        let request: Option<StatusRow> = with_reader!(self, pool => {
             sqlx::query_as(
                 "SELECT account, delegated, body, prompt, signature, created, status FROM requests WHERE hash = $1",
             ).bind(hash.as_slice()).fetch_optional(pool).await?
