@@ -12,6 +12,7 @@ mod backend;
 mod claim;
 mod command;
 mod console;
+mod devnet;
 mod failure;
 mod progress;
 mod prompt;
@@ -68,6 +69,8 @@ enum Command {
     Embed(embed::Arguments),
     /// Sell inference over HTTP, with a signed receipt for every answer
     Sequencer(sequencer::Arguments),
+    /// Run a whole rollup on this machine: L1 node, contracts, sequencer, challenger
+    Devnet(command::devnet::Arguments),
     /// Deploy a rollup, announce models, pay into accounts, make API keys
     #[command(subcommand)]
     Rollup(rollup::Rollup),
@@ -126,6 +129,7 @@ fn run_command(command: &Command, console: &Console) -> anyhow::Result<ExitCode>
         Command::Run(arguments) => run::run(arguments, console),
         Command::Embed(arguments) => embed::run(arguments, console),
         Command::Sequencer(arguments) => sequencer::run(arguments, console),
+        Command::Devnet(arguments) => command::devnet::run(arguments, console),
         Command::Rollup(command) => rollup::run(command, console),
         Command::Keystore(arguments) => keystore::run(arguments, console),
         Command::Bench(arguments) => bench::run(arguments, console),

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod devnet;
 pub(crate) mod dispute;
 pub(crate) mod embed;
 pub(crate) mod generate;

@@ -10,6 +10,11 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+pub(crate) use announce::announce_model;
+pub(crate) use bond::bond;
+pub(crate) use deposit::deposit;
+pub(crate) use key::{Order, make as make_key};
+
 use crate::console::Console;
 
 /// What can be done.
