@@ -155,27 +155,24 @@ impl Devnet {
         let program = std::env::current_exe().context("where is this program")?;
         let common = |role: Role, service: &str| {
             let mut command = Command::new(&program);
-            command.arg(service).args(["--l1", &self.node.url]);
-            command.arg("--deployment").arg(folder.join("deployment.json"));
-            command.arg("--keystore").arg(keystore(&folder, role));
+            command.arg(service).arg("--keystore").arg(keystore(&folder, role));
             command.arg("--password-file").arg(password_file(&folder));
             command
         };
         let mut sequencer = common(Role::Sequencer, "sequencer");
-        sequencer.arg("--config").arg(self.sequencer_config()?);
+        sequencer.arg("--config").arg(self.sequencer_config(lie)?);
         let mut challenger = common(Role::Challenger, "challenger");
         let mut defender = common(Role::Defender, "challenger");
         for (command, mode) in [(&mut challenger, "challenge"), (&mut defender, "defend")] {
-            command.args(["--mode", mode, "--listen", &format!("127.0.0.1:{}", free_port()?)]);
+            command.args(["--l1", &self.node.url, "--mode", mode]);
+            command.arg("--deployment").arg(folder.join("deployment.json"));
+            command.args(["--listen", &format!("127.0.0.1:{}", free_port()?)]);
             for (_, path) in &self.options.models {
                 command.arg("--model").arg(path);
             }
         }
-        if let Some(lie) = lie {
-            sequencer.args(["--cheat", lie.sequencer]);
-            if let Some(kind) = lie.defender {
-                defender.args(["--cheat", kind]);
-            }
+        if let Some(kind) = lie.and_then(|lie| lie.defender) {
+            defender.args(["--cheat", kind]);
         }
         self.sequencer = Some(Process::start("sequencer", &folder, &mut sequencer)?);
         self.challenger = Some(Process::start("challenger", &folder, &mut challenger)?);
@@ -190,14 +187,19 @@ impl Devnet {
     }
 
     /// The sequencer's settings, as a file that an operator would write.
-    fn sequencer_config(&self) -> anyhow::Result<PathBuf> {
+    fn sequencer_config(&self, lie: Option<Lie>) -> anyhow::Result<PathBuf> {
         let folder = &self.options.folder;
         let mut text = format!(
-            "listen = \"127.0.0.1:{}\"\nstore = \"sqlite:{}\"\nconfirmations = 1\nbatch_seconds = 4\nl1_poll_ms = 250\ndefender = \"{}\"\n",
+            "l1 = \"{}\"\ndeployment = \"{}\"\nlisten = \"127.0.0.1:{}\"\nstore = \"sqlite:{}\"\nconfirmations = 1\nbatch_seconds = 4\nl1_poll_ms = 250\ndefender = \"{}\"\n",
+            self.node.url,
+            folder.join("deployment.json").display(),
             self.port,
             folder.join("sequencer.db").display(),
             Role::Defender.address()?,
         );
+        if let Some(lie) = lie {
+            text.push_str(&format!("cheat = \"{}\"\n", lie.sequencer));
+        }
         for (name, path) in &self.options.models {
             let path = path.display();
             text.push_str(&format!("\n[[models]]\nname = \"{name}\"\npath = \"{path}\"\n"));
