@@ -4,6 +4,7 @@
 //! Each contract is a module of its own with its own copies of the structs that it shares with others (`Item`, `StepData`,
 //! ...), because that is how an ABI names them; [`recast`] turns one copy into another.
 
+pub mod deployment;
 pub mod l1;
 pub mod local;
 

@@ -214,7 +214,7 @@ impl L1 {
     }
 
     /// The number of an account's mined transactions: the nonce of its next one.
-    async fn nonce(&self, account: Address) -> Result<u64, L1Error> {
+    pub(crate) async fn nonce(&self, account: Address) -> Result<u64, L1Error> {
         let latest = BlockId::latest();
         self.ask("eth_getTransactionCount", |p| async move {
             p.get_transaction_count(account).block_id(latest).await

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder};
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::signers::local::PrivateKeySigner;
 use tokio::sync::Mutex;
@@ -147,11 +147,22 @@ impl Sender {
     ///
     /// Simulated first, and again before every raise: what would revert is not paid for.
     pub async fn send(&self, to: Address, data: Bytes, value: U256) -> Result<Included, SendError> {
+        self.carry(TxKind::Call(to), data, value).await
+    }
+
+    /// Makes a contract of its creation code with the arguments behind it, and says where it is.
+    pub async fn create(&self, code: Bytes) -> Result<(Address, Included), SendError> {
+        let included = self.carry(TxKind::Create, code, U256::ZERO).await?;
+        let none = || L1Error::Unreadable { method: "eth_getTransactionReceipt", why: "no address".into() };
+        Ok((included.receipt.contract_address.ok_or_else(none)?, included))
+    }
+
+    async fn carry(&self, to: TxKind, data: Bytes, value: U256) -> Result<Included, SendError> {
         let _turn = self.turn.lock().await;
         let nonce = self.node.nonce(self.account).await?;
         let request = TransactionRequest::default()
             .with_from(self.account)
-            .with_to(to)
+            .with_kind(to)
             .with_input(data)
             .with_value(value)
             .with_nonce(nonce)
