@@ -128,20 +128,26 @@ impl Model {
         if keccak256(self.chat_template().unwrap_or("").as_bytes()) != face.chat_template {
             return Err(ArtefactError::Interface("chat template"));
         }
-        let roots = (0..self.0.program.constants.len() as u32)
-            .map(|i| {
-                let constant = self.constant(ConstantId(i)).ok_or(ArtefactError::Section)?;
-                if !constant.within_range() || !constant.is_padded_with_zeros() {
-                    return Err(ArtefactError::Range(i));
-                }
-                Ok(tree::tensor_root(&constant.row_major()))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let computed = model_id(&self.0.program, &self.0.infos, &roots);
+        let computed = self.header()?.id();
         if computed != self.id() {
             return Err(ArtefactError::Id { claimed: self.id(), computed });
         }
         Ok(())
+    }
+
+    /// What the id is the hash of, computed anew from program and constants. An error if a constant is not in its
+    /// declared range. Hashes every weight: about a second for 300 MB.
+    pub fn header(&self) -> Result<ModelHeader, ArtefactError> {
+        let root = |i| {
+            let constant = self.constant(ConstantId(i)).ok_or(ArtefactError::Section)?;
+            if !constant.within_range() || !constant.is_padded_with_zeros() {
+                return Err(ArtefactError::Range(i));
+            }
+            Ok(tree::tensor_root(&constant.row_major()))
+        };
+        let constants = 0..self.0.program.constants.len() as u32;
+        let roots = constants.map(root).collect::<Result<Vec<_>, _>>()?;
+        Ok(ModelHeader::new(&self.0.program, &self.0.infos, &roots))
     }
 }
 

@@ -7,16 +7,19 @@
 //! | 2 | bad input or usage |
 //! | 3 | a failure of Refute or of this machine |
 
+mod api;
 mod backend;
 mod claim;
 mod command;
 mod console;
+mod devnet;
 mod failure;
 mod progress;
 mod prompt;
 mod result_file;
 mod sampling;
 mod session;
+mod wallet;
 
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +29,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use command::{
-    bench, check, dispute, embed, generate, import, info, keystore, run, sequencer, trace, verify,
+    bench, check, dispute, embed, generate, import, info, keystore, rollup, run, sequencer, trace, verify,
 };
 use console::Console;
 
@@ -66,6 +69,11 @@ enum Command {
     Embed(embed::Arguments),
     /// Sell inference over HTTP, with a signed receipt for every answer
     Sequencer(sequencer::Arguments),
+    /// Run a whole rollup on this machine: L1 node, contracts, sequencer, challenger
+    Devnet(command::devnet::Arguments),
+    /// Deploy a rollup, announce models, pay into accounts, make API keys
+    #[command(subcommand)]
+    Rollup(rollup::Rollup),
     /// Make a key in an encrypted file
     Keystore(keystore::Arguments),
     /// One measurement of speed on this machine
@@ -121,6 +129,8 @@ fn run_command(command: &Command, console: &Console) -> anyhow::Result<ExitCode>
         Command::Run(arguments) => run::run(arguments, console),
         Command::Embed(arguments) => embed::run(arguments, console),
         Command::Sequencer(arguments) => sequencer::run(arguments, console),
+        Command::Devnet(arguments) => command::devnet::run(arguments, console),
+        Command::Rollup(command) => rollup::run(command, console),
         Command::Keystore(arguments) => keystore::run(arguments, console),
         Command::Bench(arguments) => bench::run(arguments, console),
     }

@@ -2,12 +2,14 @@
 
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod devnet;
 pub(crate) mod dispute;
 pub(crate) mod embed;
 pub(crate) mod generate;
 pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod keystore;
+pub(crate) mod rollup;
 pub(crate) mod run;
 pub(crate) mod sequencer;
 mod source;
