@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use alloy::primitives::Address;
 
 use bisection::ledger::NonceUsed;
+use bisection::ledger::inbox;
 
-use crate::ledger::{Account, Delegation, Hash, InferenceStep, Invalid, Twin};
+use crate::ledger::{Account, Delegation, Hash, InferenceStep, Invalid, Twin, Withdrawal};
 
 /// Nonces under way may not lie further apart, or the lower ones could leave the window before they are used.
 const SPAN: u64 = 255;
@@ -59,10 +60,16 @@ struct Entry {
     delegation: Option<Delegation>,
     held: u128,
     held_by_delegate: u128,
+    /// Wei of withdrawals that are in the inbox on L1 and not yet executed here.
+    leaving: u128,
     flying: BTreeSet<u64>,
 }
 
 impl Entry {
+    fn new(leaf: Account, delegation: Option<Delegation>) -> Self {
+        Self { leaf, delegation, held: 0, held_by_delegate: 0, leaving: 0, flying: BTreeSet::new() }
+    }
+
     /// The delegation in force, if `signer` is its delegate.
     fn terms(&self, signer: Address) -> Result<&Delegation, Invalid> {
         self.delegation.as_ref().filter(|d| d.delegate == signer.0.0).ok_or(Invalid::NotDelegated)
@@ -87,6 +94,8 @@ fn refusal(invalid: Invalid, terms: Option<&Delegation>, step: &InferenceStep, t
 pub struct Undo {
     leaf: Account,
     delegation: Option<Option<Delegation>>,
+    /// It made the account.
+    new: bool,
 }
 
 /// What is set aside for a request.
@@ -135,8 +144,7 @@ impl Book {
         if let Some(d) = delegation.as_ref().filter(|d| d.delegate != [0; 20]) {
             state.delegates.insert(d.delegate.into(), leaf.index);
         }
-        let entry = Entry { leaf, delegation, held: 0, held_by_delegate: 0, flying: BTreeSet::new() };
-        state.accounts.insert(leaf.index, entry);
+        state.accounts.insert(leaf.index, Entry::new(leaf, delegation));
     }
 
     /// An account as it is after the last executed step.
@@ -186,7 +194,7 @@ impl Book {
             return Err(Refusal::TooMany);
         }
         let mut leaf = entry.leaf;
-        leaf.balance = leaf.balance.saturating_sub(entry.held);
+        leaf.balance = leaf.balance.saturating_sub(entry.held).saturating_sub(entry.leaving);
         leaf.spent = leaf.spent.saturating_add(entry.held_by_delegate);
         let terms = delegate.map(|signer| entry.terms(signer)).transpose()?;
         // As if it took all that it may take.
@@ -212,7 +220,7 @@ impl Book {
     ) -> Result<(u128, Address, Undo), Refusal> {
         let mut state = self.lock();
         let entry = state.accounts.get_mut(&account).ok_or(Refusal::Account(account))?;
-        let undo = Undo { leaf: entry.leaf, delegation: None };
+        let undo = Undo { leaf: entry.leaf, delegation: None, new: false };
         let terms = delegate.map(|signer| entry.terms(signer)).transpose()?;
         let outcome = self.rules.inference(&entry.leaf, terms, step, time);
         let (leaf, fee) = outcome.map_err(|e| refusal(e, terms, step, time))?;
@@ -238,13 +246,81 @@ impl Book {
         if terms.delegate != [0; 20] {
             state.delegates.insert(terms.delegate.into(), terms.account);
         }
-        Ok((owner, Undo { leaf, delegation: Some(before) }))
+        Ok((owner, Undo { leaf, delegation: Some(before), new: false }))
+    }
+
+    /// Executes a withdrawal that its owner has signed. What is set aside for requests stays.
+    pub fn withdraw(&self, order: &Withdrawal, time: u64) -> Result<(Address, Undo), Refusal> {
+        let mut state = self.lock();
+        let entry = state.accounts.get_mut(&order.account).ok_or(Refusal::Account(order.account))?;
+        if entry.flying.contains(&order.nonce) {
+            return Err(Invalid::Nonce(NonceUsed(order.nonce)).into());
+        }
+        let mut free = entry.leaf;
+        free.balance = free.balance.saturating_sub(entry.held).saturating_sub(entry.leaving);
+        self.rules.withdraw(&free, order, time)?;
+        let leaf = entry.leaf;
+        entry.leaf = self.rules.withdraw(&leaf, order, time)?;
+        Ok((leaf.owner.into(), Undo { leaf, delegation: None, new: false }))
+    }
+
+    /// Executes an entry of the inbox. Gives the account, and how to take it back; nothing if no account is concerned.
+    pub fn enter(&self, entry: &inbox::Entry) -> Option<(u32, Undo)> {
+        let mut state = self.lock();
+        match entry {
+            inbox::Entry::Deposit(deposit) => match state.accounts.get_mut(&deposit.account) {
+                Some(entry) => {
+                    let leaf = entry.leaf;
+                    entry.leaf.balance = leaf.balance.saturating_add(deposit.amount);
+                    Some((leaf.index, Undo { leaf, delegation: None, new: false }))
+                }
+                None => {
+                    let leaf = Account::new(deposit.account, deposit.owner, deposit.amount);
+                    state.accounts.insert(leaf.index, Entry::new(leaf, None));
+                    Some((leaf.index, Undo { leaf, delegation: None, new: true }))
+                }
+            },
+            inbox::Entry::Forced(forced) => {
+                let entry = state.accounts.get_mut(&forced.account)?;
+                let leaf = entry.leaf;
+                entry.leaf.balance = leaf.balance.saturating_sub(forced.amount);
+                Some((leaf.index, Undo { leaf, delegation: None, new: false }))
+            }
+            inbox::Entry::Request(_) => None,
+        }
+    }
+
+    /// Names the withdrawals that wait in the inbox: they count as done for whatever is admitted from now on.
+    pub fn leaving(&self, amounts: &HashMap<u32, u128>) {
+        for (index, entry) in &mut self.lock().accounts {
+            entry.leaving = amounts.get(index).copied().unwrap_or_default();
+        }
+    }
+
+    /// Puts all accounts in anew. What is set aside stays set aside.
+    pub fn replace(&self, accounts: &[(Account, Option<Delegation>)]) {
+        let mut state = self.lock();
+        let mut before = std::mem::take(&mut state.accounts);
+        state.delegates.clear();
+        for (leaf, delegation) in accounts {
+            let delegation = delegation.filter(|d| d.delegate != [0; 20]);
+            if let Some(d) = delegation {
+                state.delegates.insert(d.delegate.into(), leaf.index);
+            }
+            let mut entry = before.remove(&leaf.index).unwrap_or_else(|| Entry::new(*leaf, None));
+            (entry.leaf, entry.delegation) = (*leaf, delegation);
+            state.accounts.insert(leaf.index, entry);
+        }
     }
 
     /// Takes steps back, the last one first.
     pub fn undo(&self, steps: impl DoubleEndedIterator<Item = Undo>) {
         let mut state = self.lock();
-        for Undo { leaf, delegation } in steps.rev() {
+        for Undo { leaf, delegation, new } in steps.rev() {
+            if new {
+                state.accounts.remove(&leaf.index);
+                continue;
+            }
             let Some(entry) = state.accounts.get_mut(&leaf.index) else { continue };
             entry.leaf = leaf;
             let Some(before) = delegation else { continue };

@@ -1,7 +1,7 @@
 //! What an operator decides.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, b256};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::serve::Connections;
 use crate::engine::Limits;
 use crate::flow::Terms;
+use crate::l1::Cheat;
 use crate::service::StartError;
 
 /// The second account of anvil and hardhat.
@@ -70,6 +71,35 @@ pub struct Config {
     pub drain: u64,
     /// A funded account with a known key, for trying things out. Listens to this machine only.
     pub dev: bool,
+    /// URL of an Ethereum node. With it batches are posted, and accounts come from deposits on L1 alone.
+    pub l1: Option<String>,
+    /// The file that says where the rollup is on L1. Chain and inbox are those.
+    pub deployment: Option<PathBuf>,
+    /// Blocks on top of and including a deposit's, until it counts.
+    pub confirmations: u64,
+    /// The keystore file of the key that posts; the one that signs receipts if it is not given.
+    pub proposer_keystore: Option<PathBuf>,
+    /// The file with that keystore's password.
+    pub proposer_password_file: Option<PathBuf>,
+    /// Who may answer challenges besides the proposer.
+    pub defender: Option<Address>,
+    /// Seconds that an item waits for others to be posted with.
+    pub batch_seconds: u64,
+    /// Most signed items of a batch.
+    pub batch_items: usize,
+    /// Most gas of a batch.
+    pub batch_gas: u64,
+    /// Most gwei for a gas.
+    pub max_fee_gwei: u64,
+    /// Seconds without inclusion until a transaction's fee is raised.
+    pub raise_seconds: u64,
+    /// Milliseconds between two looks at L1.
+    pub l1_poll_ms: u64,
+    /// Claim what final batches earned.
+    pub claim_fees: bool,
+    /// Post something wrong, once: on a development chain alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cheat: Option<Cheat>,
 }
 
 /// A model.
@@ -130,8 +160,32 @@ impl Default for Config {
             write_timeout: connections.write.as_secs(),
             drain: 30,
             dev: false,
+            l1: None,
+            deployment: None,
+            confirmations: 12,
+            proposer_keystore: None,
+            proposer_password_file: None,
+            defender: None,
+            batch_seconds: 60,
+            batch_items: 400,
+            batch_gas: 14_000_000,
+            max_fee_gwei: 200,
+            raise_seconds: 36,
+            l1_poll_ms: 2000,
+            claim_fees: true,
+            cheat: None,
         }
     }
+}
+
+/// Opens a keystore; `flag` names the password's file.
+fn decrypt(keystore: &Path, file: Option<&PathBuf>, flag: &str) -> Result<PrivateKeySigner, StartError> {
+    let wrong = StartError::Config;
+    let file = file.ok_or_else(|| wrong(format!("the keystore needs its {flag}")))?;
+    let password = std::fs::read_to_string(file)
+        .map_err(|e| wrong(format!("cannot read the password file {}: {e}", file.display())))?;
+    PrivateKeySigner::decrypt_keystore(keystore, password.trim_end_matches(['\n', '\r']))
+        .map_err(|e| wrong(format!("cannot open the keystore {}: {e}", keystore.display())))
 }
 
 impl Config {
@@ -146,12 +200,14 @@ impl Config {
                            --password-file (`refute keystore` makes one), or try things out with --dev";
             return Err(wrong(message.into()));
         };
-        let file = self.password_file.as_ref();
-        let file = file.ok_or_else(|| wrong("the keystore needs its --password-file".into()))?;
-        let password = std::fs::read_to_string(file)
-            .map_err(|e| wrong(format!("cannot read the password file {}: {e}", file.display())))?;
-        PrivateKeySigner::decrypt_keystore(keystore, password.trim_end_matches(['\n', '\r']))
-            .map_err(|e| wrong(format!("cannot open the keystore {}: {e}", keystore.display())))
+        decrypt(keystore, self.password_file.as_ref(), "--password-file")
+    }
+
+    /// The key that posts, if it is another than the one that signs receipts.
+    pub fn proposer_signer(&self) -> Result<Option<PrivateKeySigner>, StartError> {
+        let file = self.proposer_password_file.as_ref();
+        let keystore = self.proposer_keystore.as_ref();
+        keystore.map(|keystore| decrypt(keystore, file, "--proposer-password-file")).transpose()
     }
 
     pub(crate) fn limits(&self) -> Limits {

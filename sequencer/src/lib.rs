@@ -10,6 +10,7 @@ pub mod config;
 pub mod engine;
 pub mod flow;
 pub mod keys;
+pub mod l1;
 pub mod ledger;
 pub mod metrics;
 pub mod posting;

@@ -9,6 +9,7 @@ use crate::book::Refusal;
 use crate::engine::{CodecError, Refused};
 use crate::flow::FlowError;
 use crate::ledger::Invalid;
+use crate::l1::ProofError;
 use crate::sealer::SealError;
 use crate::store::StoreError;
 
@@ -209,9 +210,27 @@ impl From<SealError> for ApiError {
         match error {
             SealError::Refused(refusal) => refusal.into(),
             SealError::NoReceipts(_) | SealError::Stopping => Self::unavailable(error.to_string()),
+            SealError::TooShort(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "expired", error.to_string())
+                    .about("valid_until")
+            }
             SealError::Store(_) => {
                 tracing::error!(%error, "a result was lost before it was promised");
                 Self::unavailable("the result could not be stored: nothing was charged, ask again")
+            }
+        }
+    }
+}
+
+impl From<ProofError> for ApiError {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::NotPosted => Self::not_found("not_posted", error.to_string()),
+            ProofError::NotOurs => Self::not_found("not_ours", error.to_string()),
+            ProofError::Store(error) => error.into(),
+            ProofError::Damaged(_) => {
+                tracing::error!(%error, "a proof cannot be made");
+                Self::internal()
             }
         }
     }

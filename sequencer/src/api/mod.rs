@@ -9,11 +9,13 @@ mod keys;
 mod models;
 mod operations;
 mod params;
+mod proofs;
 mod receipts;
 mod requests;
 pub mod serve;
 mod stream;
 mod text;
+mod withdrawals;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -70,10 +72,11 @@ fn routes() -> (Router<Arc<Service>>, utoipa::openapi::OpenApi) {
         .routes(routes!(keys::info))
         .routes(routes!(keys::make))
         .routes(routes!(keys::account))
+        .routes(routes!(withdrawals::post))
         .routes(routes!(requests::post))
         .routes(routes!(requests::get))
         .routes(routes!(receipts::get))
-        .routes(routes!(receipts::proof))
+        .routes(routes!(proofs::get))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))
@@ -128,6 +131,7 @@ mod tests {
             "/v1/refute/requests",
             "/v1/refute/requests/{hash}",
             "/v1/refute/receipts/{hash}",
+            "/v1/refute/withdrawals",
             "/v1/refute/proofs/{hash}",
             "/healthz",
             "/readyz",

@@ -47,8 +47,10 @@ struct ModelExtension {
     price_out: String,
 }
 
-impl From<&Model> for ModelBody {
-    fn from(model: &Model) -> Self {
+impl ModelBody {
+    fn new(service: &Service, model: &Model) -> Self {
+        // Without a price in force it is 0, and asking says why nothing is served.
+        let price = service.price(model).unwrap_or_default();
         let (kind, chat) = match model.kind {
             Kind::Tokens => ("tokens", model.codec.has_chat()),
             Kind::Vector { .. } => ("vector", false),
@@ -59,8 +61,8 @@ impl From<&Model> for ModelBody {
             context: model.context,
             vocabulary: model.vocabulary,
             chat,
-            price_in: model.price.input.to_string(),
-            price_out: model.price.output.to_string(),
+            price_in: price.input.to_string(),
+            price_out: price.output.to_string(),
         };
         Self { id: model.name.clone(), object: "model", created: 0, owned_by: "refute", refute }
     }
@@ -69,7 +71,7 @@ impl From<&Model> for ModelBody {
 /// The models that are served
 #[utoipa::path(get, path = "/v1/models", responses((status = 200, body = ModelList)))]
 pub(super) async fn list(State(service): State<Arc<Service>>) -> Json<ModelList> {
-    let data = service.models.values().map(|m| m.as_ref().into()).collect();
+    let data = service.models.values().map(|m| ModelBody::new(&service, m)).collect();
     Json(ModelList { object: "list", data })
 }
 
@@ -80,5 +82,5 @@ pub(super) async fn get(
     State(service): State<Arc<Service>>,
     Segment(name): Segment,
 ) -> Result<Json<ModelBody>, ApiError> {
-    Ok(Json(model(&service, &name)?.as_ref().into()))
+    Ok(Json(ModelBody::new(&service, &*model(&service, &name)?)))
 }

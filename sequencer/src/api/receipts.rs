@@ -23,16 +23,3 @@ pub(super) async fn get(
         found.ok_or_else(|| ApiError::not_found("request_not_found", "no such request is known here"))?;
     receipt(&found).map(Json)
 }
-
-/// The proof that a request is in a posted batch
-#[utoipa::path(get, path = "/v1/refute/proofs/{hash}", params(("hash" = String, Path)), responses(
-    (status = "default", body = ErrorBody)))]
-pub(super) async fn proof(
-    State(service): State<Arc<Service>>,
-    HashSegment(hash): HashSegment,
-) -> Result<Json<ReceiptBody>, ApiError> {
-    match service.db.find(&hash.0).await? {
-        None => Err(ApiError::not_found("request_not_found", "no such request is known here")),
-        Some(_) => Err(ApiError::not_found("not_posted", "this request is not in a posted batch yet")),
-    }
-}

@@ -17,6 +17,7 @@ use super::keys::{field, signature};
 use super::text::ReceiptBody;
 use crate::engine::{Kind, Output};
 use crate::flow::{Service, SignedRequest};
+use crate::posting::{L1Request, Place};
 use crate::ledger::{Hash, Receipt, Request, Sampling, decimals, decode_request};
 use crate::store::Found;
 
@@ -64,8 +65,12 @@ fn whole() -> u32 {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Status {
     request: String,
-    /// `received`, `executed`, `posted`, `challenged`, `final`, or `failed`: it can be sent again.
+    /// `received`, `executed`, `posted`, `challenged`, `final`; `rejected`: what it was posted in was refuted, and it is
+    /// posted again under another number; `left_out`: L1's ledger does not take it any more, and it costs nothing;
+    /// `failed`: it can be sent again.
     status: &'static str,
+    /// The assertion on L1 that it stands in, or stood in if it is `rejected`.
+    assertion: Option<String>,
     status_url: String,
     receipt: Option<ReceiptBody>,
     /// Token ids of the output.
@@ -146,17 +151,17 @@ async fn status(service: &Service, hash: Hash, wait: Duration) -> Result<Status,
             () = service.cut.cancelled() => {}
         }
     }
-    let found = service.db.find(&hash.0).await?;
-    let found =
-        found.ok_or_else(|| ApiError::not_found("request_not_found", "no such request is known here"))?;
-    let status = match (&found.receipt, found.status, found.batch) {
-        (None, 2, _) => "failed",
-        (None, ..) => "received",
-        (Some(_), _, Some(0)) => "posted",
-        (Some(_), _, Some(1)) => "challenged",
-        (Some(_), _, Some(2)) => "final",
-        // Not posted yet, or rejected and to be posted again.
-        (Some(_), ..) => "executed",
+    let Some(found) = service.db.find(&hash.0).await? else {
+        return service.posting.l1_request(&hash).map(|request| of_l1(service, hash, request)).ok_or_else(unknown);
+    };
+    let place = match &found.receipt {
+        Some((epoch, receipt)) if *epoch == service.epoch => service.posting.place(receipt.number),
+        _ => Place::Waiting,
+    };
+    let (status, assertion) = match (&found.receipt, found.status) {
+        (None, 2) => ("failed", None),
+        (None, _) => ("received", None),
+        (Some(_), _) => named(place, "executed"),
     };
     let output = output(service, &found);
     let text = match &output {
@@ -171,6 +176,7 @@ async fn status(service: &Service, hash: Hash, wait: Duration) -> Result<Status,
     Ok(Status {
         request: hash.to_string(),
         status,
+        assertion,
         status_url: format!("/v1/refute/requests/{hash}"),
         receipt: found.receipt.as_ref().map(|_| receipt(&found)).transpose()?,
         output_tokens,
@@ -178,6 +184,41 @@ async fn status(service: &Service, hash: Hash, wait: Duration) -> Result<Status,
         text,
         fee: found.result.as_ref().map(|(_, _, fee, _)| fee.to_string()),
     })
+}
+
+fn unknown() -> ApiError {
+    ApiError::not_found("request_not_found", "no such request is known here")
+}
+
+/// A place's name, and its assertion.
+pub(super) fn named(place: Place, waiting: &'static str) -> (&'static str, Option<String>) {
+    match place {
+        Place::Waiting => (waiting, None),
+        Place::Posted(id) => ("posted", Some(id.to_string())),
+        Place::Challenged(id) => ("challenged", Some(id.to_string())),
+        Place::Final(id) => ("final", Some(id.to_string())),
+        Place::Rejected(id) => ("rejected", Some(id.to_string())),
+        Place::LeftOut => ("left_out", None),
+    }
+}
+
+/// Where a request is that was made on L1.
+fn of_l1(service: &Service, hash: Hash, request: L1Request) -> Status {
+    let waiting = if request.output.is_some() { "executed" } else { "received" };
+    let (status, assertion) = named(request.place, waiting);
+    let model = service.model_by_id(&request.model);
+    let output = model.zip(request.output).and_then(|(model, (length, bytes))| {
+        let vector = matches!(model.kind, Kind::Vector { .. });
+        Some((model, Output::unpack(&bytes, length, model.token_bits, vector)?))
+    });
+    let (text, output_tokens, output_vector) = match output {
+        Some((model, Output::Tokens(tokens))) => (model.codec.decode(&tokens).ok(), Some(tokens), None),
+        Some((_, Output::Vector(vector))) => (None, None, Some(vector)),
+        None => (None, None, None),
+    };
+    let (request, status_url) = (hash.to_string(), format!("/v1/refute/requests/{hash}"));
+    let (receipt, fee) = (None, None);
+    Status { request, status, assertion, status_url, receipt, output_tokens, output_vector, text, fee }
 }
 
 /// The output, if its model is still served.

@@ -63,6 +63,7 @@ impl Flight {
     pub(super) async fn follow(self, events: UnboundedReceiver<Event>) -> Result<Outcome, FlowError> {
         let end = self.compute(events).await;
         let begin = Instant::now();
+        let price = self.service.price(&self.model)?;
         let (request, output, ended, finish) = match end {
             End::Nothing(error) => return Err(error),
             End::Output(output, ended, finish) => (self.request, output, ended, finish),
@@ -74,8 +75,8 @@ impl Flight {
                 let step = InferenceStep {
                     nonce: request.nonce,
                     model: request.model,
-                    price_in: self.model.price.input,
-                    price_out: self.model.price.output,
+                    price_in: price.input,
+                    price_out: price.output,
                     prompt_length: request.prompt_length,
                     output_length: made,
                     max_tokens: made,
@@ -94,7 +95,7 @@ impl Flight {
             request,
             signed: self.signed,
             hold: self.hold,
-            price: self.model.price,
+            price,
             prompt: self.packed,
             output: output.clone(),
             token_bits: self.model.token_bits,

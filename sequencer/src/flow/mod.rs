@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::book::{Book, Refusal};
-use crate::engine::{Model, Output, Refused};
+use crate::engine::{Model, Output, Price, Refused};
 use crate::keys::Keys;
+use crate::l1::Shared;
 use crate::ledger::{Domain, Hash};
 use crate::metrics::Metrics;
 use crate::posting::Posting;
@@ -112,6 +113,8 @@ pub struct Service {
     pub metrics: Arc<Metrics>,
     /// Whether receipts can be given.
     pub posting: Arc<dyn Posting>,
+    /// What is known of L1, if batches are posted.
+    pub l1: Option<Arc<Shared>>,
     /// Who signs receipts.
     pub receipt_signer: Address,
     /// Who posts.
@@ -176,6 +179,17 @@ impl Service {
         self.models.values().find(|m| m.id == *id)
     }
 
+    /// What a model's tokens cost now.
+    pub fn price(&self, model: &Model) -> Result<Price, FlowError> {
+        if !self.posting.posts() {
+            return Ok(model.price);
+        }
+        self.posting.price(&model.id).ok_or_else(|| FlowError::Bad {
+            field: "model",
+            message: format!("{} has no price in force on L1: nobody can be charged for it", model.name),
+        })
+    }
+
     /// Why the service should get no requests, if so.
     pub fn unready(&self) -> Option<String> {
         if self.fatal.is_cancelled() {
@@ -186,6 +200,6 @@ impl Service {
         }
         let dead = self.models.values().find(|m| !m.runner.load().alive);
         dead.map(|m| format!("the engine of {} has stopped", m.name))
-            .or_else(|| self.posting.deadline(crate::clock::now()).err())
+            .or_else(|| self.posting.deadline(self.posting.now()).err())
     }
 }

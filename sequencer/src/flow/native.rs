@@ -9,7 +9,6 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::flight::Flight;
 use super::order::check_prompt;
 use super::{FlowError, Service};
-use crate::clock::now;
 use crate::engine::{Job, Kind, Model, Task, root, unpack_tokens};
 use crate::ledger::{
     Hash, InferenceStep, Invalid, Request, decode_request, encode_request, item_seed, recover,
@@ -63,7 +62,7 @@ impl Service {
             );
             return Err(bad("signature", message));
         }
-        let created = now();
+        let created = self.posting.now();
         if request.valid_until < created.saturating_add(self.terms.margin) {
             let seconds = self.terms.margin;
             return Err(bad(
@@ -131,18 +130,19 @@ impl Service {
             self.flying.end(&hash);
             return Ok(());
         }
+        let price = self.price(&model)?;
         let step = InferenceStep {
             nonce: request.nonce,
             model: request.model,
-            price_in: model.price.input,
-            price_out: model.price.output,
+            price_in: price.input,
+            price_out: price.output,
             prompt_length: request.prompt_length,
             output_length: 0,
             max_tokens: request.max_tokens,
             max_fee: request.max_fee,
             valid_until: request.valid_until,
         };
-        let hold = self.book.hold(request.account, Some(request.nonce), delegate, &step, now())?;
+        let hold = self.book.hold(request.account, Some(request.nonce), delegate, &step, self.posting.now())?;
         if new {
             self.sealer.receive(row.clone()).await?;
         }

@@ -9,7 +9,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::flight::Flight;
 use super::{FlowError, Piece, Service};
-use crate::clock::now;
 use crate::engine::{Kind, Model, Task, root};
 use crate::ledger::{Hash, InferenceStep, Request, Sampling as Sampled};
 use crate::sealer::Signed;
@@ -55,16 +54,17 @@ impl Service {
         }
         let Order { model, prompt, wanted, key, account, stream } = order;
         let (task, stop) = self.task(&model, &prompt, wanted)?;
-        let created = now();
+        let created = self.posting.now();
         let (sampling, max_tokens) = match task {
             Task::Tokens { sampling, limit } => (sampling, limit),
             Task::Vector => (Sampling::GREEDY, 0),
         };
+        let price = self.price(&model)?;
         let step = InferenceStep {
             nonce: 0,
             model: model.id,
-            price_in: model.price.input,
-            price_out: model.price.output,
+            price_in: price.input,
+            price_out: price.output,
             prompt_length: prompt.len() as u32,
             output_length: 0,
             max_tokens,

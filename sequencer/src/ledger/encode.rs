@@ -1,34 +1,34 @@
 //! The signed fields as the store keeps them: in order, big-endian, nothing padded.
 
-use super::{Delegation, Hash, Request, Sampling};
+use super::{Delegation, Hash, Request, Sampling, Withdrawal};
 
 /// Reads fields from the front of some bytes.
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl Fields<'_> {
-    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (first, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*first)
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         self.take().map(u32::from_be_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Option<u64> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_be_bytes)
     }
 
-    pub(super) fn u128(&mut self) -> Option<u128> {
+    pub(crate) fn u128(&mut self) -> Option<u128> {
         self.take().map(u128::from_be_bytes)
     }
 
-    fn word(&mut self) -> Option<Hash> {
+    pub(crate) fn word(&mut self) -> Option<Hash> {
         self.take().map(Hash)
     }
 
-    pub(super) fn end<T>(&self, value: T) -> Option<T> {
+    pub(crate) fn end<T>(&self, value: T) -> Option<T> {
         self.0.is_empty().then_some(value)
     }
 }
@@ -103,6 +103,30 @@ pub fn decode_delegation(bytes: &[u8]) -> Option<Delegation> {
     from.end(delegation)
 }
 
+/// 56 bytes.
+pub fn encode_withdrawal(w: &Withdrawal) -> Vec<u8> {
+    let mut out = Vec::with_capacity(56);
+    out.extend(w.account.to_be_bytes());
+    out.extend(w.nonce.to_be_bytes());
+    out.extend(w.amount.to_be_bytes());
+    out.extend(w.to);
+    out.extend(w.valid_until.to_be_bytes());
+    out
+}
+
+/// The other way round.
+pub fn decode_withdrawal(bytes: &[u8]) -> Option<Withdrawal> {
+    let mut from = Fields(bytes);
+    let withdrawal = Withdrawal {
+        account: from.u32()?,
+        nonce: from.u64()?,
+        amount: from.u128()?,
+        to: from.take()?,
+        valid_until: from.u64()?,
+    };
+    from.end(withdrawal)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +148,9 @@ mod tests {
         let bytes = encode_request(&request);
         assert_eq!((bytes.len(), decode_request(&bytes)), (156, Some(request)));
         assert_eq!(decode_request(&bytes[1..]), None);
+        let withdrawal = Withdrawal { account: 1, nonce: 2, amount: 3, to: [4; 20], valid_until: 5 };
+        let bytes = encode_withdrawal(&withdrawal);
+        assert_eq!((bytes.len(), decode_withdrawal(&bytes)), (56, Some(withdrawal)));
         let delegation = Delegation {
             account: 1,
             nonce: 2,

@@ -12,12 +12,14 @@ pub fn sign(key: &PrivateKeySigner, digest: &Hash) -> Result<[u8; 64], String> {
     Ok(key.sign_hash_sync(&B256::from(digest.0)).map_err(|e| e.to_string())?.as_erc2098())
 }
 
+/// Which address a signature recovers to: what the rules leave to their caller.
+pub fn curve(digest: Hash, signature: &[u8; 64]) -> Option<[u8; 20]> {
+    let signature = Signature::from_erc2098(signature);
+    signature.recover_address_from_prehash(&B256::from(digest.0)).ok().map(|address| address.0.0)
+}
+
 /// Who signed a digest, if the signature is valid.
 pub fn recover(digest: &Hash, signature: &[u8; 64]) -> Option<Address> {
-    let curve = |digest: Hash, signature: &[u8; 64]| {
-        let signature = Signature::from_erc2098(signature);
-        signature.recover_address_from_prehash(&B256::from(digest.0)).ok().map(|address| address.0.0)
-    };
     signer(*digest, signature, &curve).map(Address::from)
 }
 

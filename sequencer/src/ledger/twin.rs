@@ -2,7 +2,7 @@
 
 use bisection::ledger::{Address, Before, Body, Inference, Invalid, step};
 
-use super::{Account, Delegation, Domain, Hash, Rules};
+use super::{Account, Delegation, Domain, Hash, Rules, Withdrawal};
 
 /// In the place of a signature that is made or was checked elsewhere.
 const SIGNED: [u8; 64] = {
@@ -92,6 +92,12 @@ impl Twin {
         let body = Body::Inference { call, request, item, model, price_in, price_out };
         let due = delegation.map_or(account.owner, |d| d.delegate);
         self.take(account, delegation, &body, time, due)
+    }
+
+    /// Op 4. The account after it.
+    pub fn withdraw(&self, account: &Account, order: &Withdrawal, time: u64) -> Result<Account, Invalid> {
+        let body = Body::Withdrawal { order: *order, signature: SIGNED, request: Hash::default() };
+        Ok(self.take(account, None, &body, time, account.owner)?.0)
     }
 
     /// Op 5. The account after it.

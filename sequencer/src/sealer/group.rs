@@ -6,11 +6,10 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::sign::{Draft, Pen, What, sign};
-use super::{Message, Parts, RETRY, Reply, SealError, Sealed};
+use super::{Message, Parts, Paused, RETRY, Reply, SealError, Sealed};
 use crate::book::Undo;
-use crate::clock::now;
-use crate::ledger::{InferenceStep, encode_delegation};
-use crate::store::{Delegated, Group, StoreError};
+use crate::ledger::{InferenceStep, encode_delegation, encode_withdrawal};
+use crate::store::{Delegated, Group, Mark, StoreError, Withdrawn};
 
 pub(super) struct Sealer {
     parts: Parts,
@@ -24,6 +23,7 @@ struct Waiting {
     /// In the order of their numbers.
     sealed: Vec<Reply<Sealed>>,
     received: Vec<Reply<()>>,
+    entered: Vec<(Mark, Reply<Mark>)>,
 }
 
 impl Sealer {
@@ -39,25 +39,47 @@ impl Sealer {
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         let begin = Instant::now();
-        let time = now();
+        let time = self.parts.posting.now();
         let deadline = self.parts.posting.deadline(time);
         let mut group = Group { epoch: self.parts.epoch, first: self.next, ..Group::default() };
         let mut waiting = Waiting::default();
         let mut drafts = Vec::new();
-        for message in messages {
+        let mut messages = messages.into_iter();
+        let mut paused = None;
+        for message in messages.by_ref() {
             match message {
+                Message::Pause(reply) => {
+                    // What came before it is committed first.
+                    paused = Some(reply);
+                    break;
+                }
+                Message::Enter { cursor, acc, entries, reply } => {
+                    let number = self.next + drafts.len() as u64;
+                    for (account, undo) in entries.iter().filter_map(|e| self.parts.book.enter(e)) {
+                        waiting.undo.push(undo);
+                        group.accounts.push((account, Vec::new()));
+                    }
+                    let mark = Mark { number, cursor, acc };
+                    group.marks.push(mark);
+                    waiting.entered.push((mark, reply));
+                }
                 Message::Received(request, reply) => {
                     group.received.push(*request);
                     waiting.received.push(reply);
                 }
                 Message::GivenUp(hash) => group.given_up.push(hash.0),
-                Message::Executed(_, reply) | Message::Delegation { reply, .. } if deadline.is_err() => {
+                Message::Executed(_, reply)
+                | Message::Delegation { reply, .. }
+                | Message::Withdrawal { reply, .. }
+                    if deadline.is_err() =>
+                {
                     let reason = deadline.clone().err().unwrap_or_default();
                     let _ = reply.send(Err(SealError::NoReceipts(reason)));
                 }
                 message => {
                     let number = self.next + drafts.len() as u64;
-                    drafts.extend(self.apply(message, number, time, &mut group, &mut waiting));
+                    let until = deadline.as_ref().map_or(0, |d| d.saturating_add(self.parts.posting.slack()));
+                    drafts.extend(self.apply(message, number, (time, until), &mut group, &mut waiting));
                 }
             }
         }
@@ -84,6 +106,7 @@ impl Sealer {
         let signed = begin.elapsed();
         if let Err(error) = self.commit(&mut group, stop).await {
             self.fail(waiting, &error.to_string());
+            drop(paused);
             return if matches!(error, StoreError::Fenced { .. }) { Err(error) } else { Ok(()) };
         }
         self.next += group.receipts.len() as u64;
@@ -99,7 +122,44 @@ impl Sealer {
         for reply in waiting.received {
             let _ = reply.send(Ok(()));
         }
+        for (mark, reply) in waiting.entered {
+            let _ = reply.send(Ok(mark));
+        }
+        if let Some(paused) = paused {
+            self.pause(paused, stop).await?;
+            // What came behind it goes on from there.
+            let rest: Vec<Message> = messages.collect();
+            if !rest.is_empty() {
+                return Box::pin(self.seal(rest, stop)).await;
+            }
+        }
         Ok(())
+    }
+
+    /// Lets somebody else look at what was promised while nothing changes, and correct the accounts.
+    async fn pause(
+        &mut self,
+        reply: tokio::sync::oneshot::Sender<Paused>,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let (sender, accounts) = tokio::sync::oneshot::channel();
+        if reply.send(Paused { next: self.next, accounts: sender }).is_err() {
+            return Ok(());
+        }
+        let accounts = tokio::select! {
+            accounts = accounts => accounts,
+            () = stop.cancelled() => return Ok(()),
+        };
+        // Dropped: nothing changes.
+        let Ok(accounts) = accounts else { return Ok(()) };
+        self.parts.book.replace(&accounts);
+        let mut group = Group { epoch: self.parts.epoch, first: self.next, ..Group::default() };
+        group.accounts = accounts.iter().map(|(leaf, _)| (leaf.index, Vec::new())).collect();
+        match self.commit(&mut group, stop).await {
+            Err(error @ StoreError::Fenced { .. }) => Err(error),
+            // The accounts of the store are made anew at every start.
+            _ => Ok(()),
+        }
     }
 
     /// Executes one step on the book. A refused one has its answer and no number.
@@ -107,12 +167,20 @@ impl Sealer {
         &self,
         message: Message,
         number: u64,
-        time: u64,
+        (time, until): (u64, u64),
         group: &mut Group,
         waiting: &mut Waiting,
     ) -> Option<Draft> {
         let book = &self.parts.book;
         let (outcome, reply, account, what) = match message {
+            Message::Executed(executed, reply) if executed.request.valid_until < until => {
+                let _ = reply.send(Err(SealError::TooShort(until)));
+                return None;
+            }
+            Message::Withdrawal { order, reply, .. } if order.valid_until < until => {
+                let _ = reply.send(Err(SealError::TooShort(until)));
+                return None;
+            }
             Message::Executed(executed, reply) => {
                 let r = &executed.request;
                 let step = InferenceStep {
@@ -142,7 +210,17 @@ impl Sealer {
                 }
                 (outcome, reply, terms.account, What::Delegation { hash })
             }
-            Message::Received(..) | Message::GivenUp(_) => return None,
+            Message::Withdrawal { order, hash, signature, reply } => {
+                let outcome = book.withdraw(&order, time).map(|(owner, undo)| (0, owner, undo));
+                if outcome.is_ok() {
+                    let body = encode_withdrawal(&order);
+                    group.withdrawn.push(Withdrawn { hash: hash.0, account: order.account, body, signature });
+                }
+                (outcome, reply, order.account, What::Withdrawal { hash })
+            }
+            Message::Received(..) | Message::GivenUp(_) | Message::Enter { .. } | Message::Pause(_) => {
+                return None;
+            }
         };
         match outcome {
             Ok((fee, payee, undo)) => {
@@ -162,7 +240,8 @@ impl Sealer {
     /// Commits, as often as it takes to know that it is done. The group is never changed in between, so that a number
     /// never stands for two things.
     async fn commit(&self, group: &mut Group, stop: &CancellationToken) -> Result<(), StoreError> {
-        if group.receipts.is_empty() && group.received.is_empty() && group.given_up.is_empty() {
+        let nothing = group.receipts.is_empty() && group.received.is_empty() && group.given_up.is_empty();
+        if nothing && group.marks.is_empty() && group.accounts.is_empty() {
             return Ok(());
         }
         let touched: BTreeSet<u32> = group.accounts.iter().map(|(account, _)| *account).collect();
@@ -211,6 +290,9 @@ impl Sealer {
             let _ = reply.send(Err(SealError::Store(reason.to_owned())));
         }
         for reply in waiting.received {
+            let _ = reply.send(Err(SealError::Store(reason.to_owned())));
+        }
+        for (_, reply) in waiting.entered {
             let _ = reply.send(Err(SealError::Store(reason.to_owned())));
         }
     }

@@ -15,12 +15,14 @@ use alloy::signers::local::PrivateKeySigner;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use bisection::ledger::inbox;
+
 use crate::book::{Book, Hold, Refusal};
 use crate::engine::{Output, Price};
-use crate::ledger::{Delegation, Domain, Hash, Receipt, Request};
+use crate::ledger::{Account, Delegation, Domain, Hash, Receipt, Request, Withdrawal};
 use crate::metrics::Metrics;
 use crate::posting::Posting;
-use crate::store::{Db, Received, StoreError};
+use crate::store::{Db, Mark, Received, StoreError};
 
 use group::Sealer;
 
@@ -94,6 +96,9 @@ pub enum SealError {
     /// No receipt may be given now.
     #[error("no receipts can be given now: {0}")]
     NoReceipts(String),
+    /// It could be posted too late.
+    #[error("it would have to be valid until {0}, so that it can be posted in time")]
+    TooShort(u64),
     /// The sequencer stops.
     #[error("the sequencer is stopping")]
     Stopping,
@@ -105,8 +110,29 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, SealError>>;
 pub(crate) enum Message {
     Executed(Box<Executed>, Reply<Sealed>),
     Delegation { terms: Box<Delegation>, hash: Hash, signature: [u8; 64], reply: Reply<Sealed> },
+    Withdrawal { order: Withdrawal, hash: Hash, signature: [u8; 64], reply: Reply<Sealed> },
     Received(Box<Received>, Reply<()>),
     GivenUp(Hash),
+    Enter { cursor: u64, acc: [u8; 32], entries: Vec<inbox::Entry>, reply: Reply<Mark> },
+    Pause(oneshot::Sender<Paused>),
+}
+
+/// While this exists nothing is sealed.
+pub struct Paused {
+    /// The number that comes next.
+    pub next: u64,
+    accounts: oneshot::Sender<Accounts>,
+}
+
+/// Accounts with their delegations in force.
+pub(crate) type Accounts = Vec<(Account, Option<Delegation>)>;
+
+impl Paused {
+    /// All accounts are others than they were taken to be; they are stored before anything is sealed again.
+    pub fn replace(self, accounts: Accounts) {
+        // A writer that is gone has nothing to replace.
+        let _ = self.accounts.send(accounts);
+    }
 }
 
 /// Hands things to the writer.
@@ -181,6 +207,34 @@ impl SealerHandle {
     ) -> Result<Sealed, SealError> {
         let terms = Box::new(terms);
         self.ask(|reply| Message::Delegation { terms, hash, signature, reply }).await
+    }
+
+    /// Seals a withdrawal.
+    pub async fn withdraw(
+        &self,
+        order: Withdrawal,
+        hash: Hash,
+        signature: [u8; 64],
+    ) -> Result<Sealed, SealError> {
+        self.ask(|reply| Message::Withdrawal { order, hash, signature, reply }).await
+    }
+
+    /// Takes entries of the inbox up to `cursor`, where its accumulator is `acc`, into the order of numbers: what has a
+    /// number already comes before them, everything else after them. Says where.
+    pub async fn enter(
+        &self,
+        cursor: u64,
+        acc: [u8; 32],
+        entries: Vec<inbox::Entry>,
+    ) -> Result<Mark, SealError> {
+        self.ask(|reply| Message::Enter { cursor, acc, entries, reply }).await
+    }
+
+    /// Seals nothing until the answer is dropped.
+    pub async fn pause(&self) -> Result<Paused, SealError> {
+        let (reply, answer) = oneshot::channel();
+        self.messages.send(Message::Pause(reply)).await.map_err(|_| SealError::Stopping)?;
+        answer.await.map_err(|_| SealError::Stopping)
     }
 
     /// Stores a request that is executed later.

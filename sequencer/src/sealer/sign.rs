@@ -33,6 +33,7 @@ pub(super) struct Draft {
 
 pub(super) enum What {
     Inference(Box<Executed>),
+    Withdrawal { hash: Hash },
     Delegation { hash: Hash },
 }
 
@@ -65,8 +66,13 @@ pub(super) async fn sign(pen: &Pen, mut drafts: Vec<Draft>) -> Result<Vec<Ready>
 impl Pen {
     fn sign(&self, draft: Draft) -> Result<Ready, String> {
         let Draft { number, payee, fee, what } = draft;
+        let op = match &what {
+            What::Inference(_) => 3,
+            What::Withdrawal { .. } => 4,
+            What::Delegation { .. } => 5,
+        };
         let (request, output, inferred) = match what {
-            What::Delegation { hash } => (hash, Hash::default(), None),
+            What::Withdrawal { hash } | What::Delegation { hash } => (hash, Hash::default(), None),
             What::Inference(executed) => {
                 let hash = executed.request.digest(&self.domain);
                 let (signature, delegated) = match &executed.signed {
@@ -100,7 +106,7 @@ impl Pen {
         let signature = sign_digest(&self.signer, &receipt.digest(&self.domain))?;
         let numbered = Numbered {
             number,
-            op: if inferred.is_some() { 3 } else { 5 },
+            op,
             request: request.0,
             root: output.0,
             deadline: self.deadline,

@@ -9,37 +9,74 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{StartError, dev, proposer};
+use super::{StartError, dev};
 use crate::book::Book;
 use crate::config::{AccountConfig, Config, ModelConfig};
 use crate::engine::{Limits, Model, Price};
 use crate::flow::{Flying, Service};
 use crate::keys::Keys;
+use crate::l1::{Prepared, Settings, Tasks};
 use crate::ledger::{Account, Domain, Hash, Twin, decimals, decode_account, decode_delegation, parameters};
 use crate::metrics::Metrics;
 use crate::posting::{NotPosting, Posting};
 use crate::sealer::{Parts, SealerHandle};
 use crate::store::{Db, Group, Received, Snapshot, StoreError};
 
+/// What was begun.
+pub(super) struct Begun {
+    pub(super) service: Arc<Service>,
+    pub(super) writer: JoinHandle<()>,
+    /// To be taken up again.
+    pub(super) received: Vec<Received>,
+    /// What follows L1 and posts.
+    pub(super) posting: Option<Tasks>,
+}
+
 /// The service, its writer, and what it has to take up again.
-pub(super) async fn begin(
-    config: &Config,
-    signer: PrivateKeySigner,
-) -> Result<(Arc<Service>, JoinHandle<()>, Vec<Received>), StartError> {
+pub(super) async fn begin(config: &Config, signer: PrivateKeySigner) -> Result<Begun, StartError> {
+    let settings = Settings::new(config)?;
+    let poster = if settings.is_some() { config.proposer_signer()? } else { None };
+    let poster = poster.unwrap_or_else(|| signer.clone());
+    let proposer = match (&settings, config.proposer) {
+        (Some(_), Some(other)) if other != poster.address() => {
+            let message = format!("`proposer` is {other}, and the key that posts is of {}", poster.address());
+            return Err(StartError::Config(message));
+        }
+        (Some(_), _) => poster.address(),
+        (None, other) => other.unwrap_or_else(|| signer.address()),
+    };
     let models = open_models(config).await?;
     let db = Db::open(&config.store).await?;
     let snapshot = db.load().await?;
-    let domain = Domain::new(config.chain_id, config.inbox.0.0);
+    let (chain_id, inbox) = match &settings {
+        Some(s) => (s.deployment.chain_id, s.deployment.contracts.inbox),
+        None => (config.chain_id, config.inbox),
+    };
+    let domain = Domain::new(chain_id, inbox.0.0);
     let book = Arc::new(Book::new(Twin(parameters(domain))));
-    fill(&book, &snapshot)?;
-    let mut accounts = config.accounts.clone();
-    if config.dev {
-        accounts.push(dev::account());
-    }
-    add_accounts(&db, &book, &snapshot, &accounts).await?;
+    // Also the check that the store is of this chain, before anything of it is read.
+    let sealed = db.begin_epoch(config.epoch, &proposer.0.0, &domain.separator().0).await?;
+    let prepared = match settings {
+        Some(settings) => Some(Prepared::new(settings, &db, poster).await?),
+        None => None,
+    };
+    let posting: Arc<dyn Posting> = match &prepared {
+        Some(prepared) => {
+            models.values().try_for_each(|model| prepared.serves(model))?;
+            book.replace(&prepared.accounts(&db, sealed).await?);
+            prepared.shared()
+        }
+        None => {
+            fill(&book, &snapshot)?;
+            let mut accounts = config.accounts.clone();
+            if config.dev {
+                accounts.push(dev::account());
+            }
+            add_accounts(&db, &book, &snapshot, &accounts).await?;
+            Arc::new(NotPosting { promise: config.promise })
+        }
+    };
     let metrics = Arc::new(Metrics::default());
-    let posting: Arc<dyn Posting> = Arc::new(NotPosting { promise: config.promise });
-    let proposer = proposer(config, &signer);
     let fatal = CancellationToken::new();
     let receipt_signer = signer.address();
     let parts = Parts {
@@ -53,6 +90,10 @@ pub(super) async fn begin(
         metrics: Arc::clone(&metrics),
     };
     let (sealer, writer) = SealerHandle::start(parts, fatal.clone()).await?;
+    let l1 = prepared.as_ref().map(Prepared::shared);
+    let tasks = prepared.map(|prepared| prepared.start(db.clone(), Arc::clone(&book), sealer.clone(), &models));
+    let mut terms = config.terms();
+    terms.margin = terms.margin.saturating_add(posting.slack());
     let service = Service {
         models,
         book,
@@ -62,17 +103,18 @@ pub(super) async fn begin(
         keys: Keys::default(),
         metrics,
         posting,
+        l1,
         receipt_signer,
         proposer,
         epoch: config.epoch,
-        terms: config.terms(),
+        terms,
         tasks: TaskTracker::new(),
         closing: CancellationToken::new(),
         cut: CancellationToken::new(),
         fatal,
         flying: Flying::default(),
     };
-    Ok((Arc::new(service), writer, snapshot.received))
+    Ok(Begun { service: Arc::new(service), writer, received: snapshot.received, posting: tasks })
 }
 
 async fn open_models(config: &Config) -> Result<BTreeMap<String, Arc<Model>>, StartError> {

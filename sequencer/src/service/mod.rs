@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,6 +16,7 @@ use crate::api::{router, serve};
 use crate::config::Config;
 use crate::engine::ModelError;
 use crate::flow::Service;
+use crate::l1::Tasks;
 use crate::sealer::SealError;
 use crate::store::{Db, StoreError};
 
@@ -48,6 +48,9 @@ pub enum StartError {
     /// A first delegation.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// L1.
+    #[error("{0}")]
+    L1(String),
     /// Somebody else writes to the store.
     #[error("the store's writer has stopped: the log says why")]
     Fatal,
@@ -65,6 +68,7 @@ pub struct Running {
     drain: Duration,
     server: JoinHandle<()>,
     writer: JoinHandle<()>,
+    posting: Option<Tasks>,
 }
 
 /// After the cut, for the last results to be stored.
@@ -80,9 +84,11 @@ pub async fn start(config: Config, signer: PrivateKeySigner) -> Result<Running, 
     let listener = listener.map_err(|source| StartError::Listen { address: config.listen, source })?;
     let address =
         listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
-    let (service, writer, received) = begin::begin(&config, signer).await?;
-    let dev_key = if config.dev { Some(dev::key(&service).await?) } else { None };
-    tracing::warn!("nothing is posted to L1: receipts are signed and stored, and no bond stands behind them");
+    let begin::Begun { service, writer, received, posting } = begin::begin(&config, signer).await?;
+    let dev_key = if config.dev && posting.is_none() { Some(dev::key(&service).await?) } else { None };
+    if posting.is_none() {
+        tracing::warn!("nothing is posted to L1: receipts are signed and stored, and no bond stands behind them");
+    }
     let resumed = received.len();
     if resumed > 0 {
         tracing::info!(resumed, "requests that were received before are executed now");
@@ -96,13 +102,13 @@ pub async fn start(config: Config, signer: PrivateKeySigner) -> Result<Running, 
     let models: Vec<&str> = service.models.keys().map(String::as_str).collect();
     tracing::info!(%address, ?models, epoch = service.epoch, accounts = service.book.len(), "the sequencer serves");
     let (db, drain) = (service.db.clone(), Duration::from_secs(config.drain));
-    Ok(Running { address, service, dev_key, db, drain, server, writer })
+    Ok(Running { address, service, dev_key, db, drain, server, writer, posting })
 }
 
 impl Running {
     /// Stops: no new requests, open ones may end, then what is left is cut; nothing that was promised is lost.
     pub async fn stop(self) {
-        let Self { service, db, drain, server, writer, .. } = self;
+        let Self { service, db, drain, server, writer, posting, .. } = self;
         tracing::info!("stopping: open requests may end");
         service.closing.cancel();
         service.tasks.close();
@@ -117,6 +123,9 @@ impl Running {
             tracing::error!(%error, "the server ended badly");
         }
         drop(service);
+        if let Some(posting) = posting {
+            posting.stop().await;
+        }
         let abort = writer.abort_handle();
         if tokio::time::timeout(LAST, writer).await.is_err() {
             // A connection that was cut still holds on to it; it has nothing to write.
@@ -147,9 +156,4 @@ pub async fn run(
     let failed = fatal.is_cancelled();
     running.stop().await;
     if failed { Err(StartError::Fatal) } else { Ok(()) }
-}
-
-/// The address that a proposer's receipts stand under.
-fn proposer(config: &Config, signer: &PrivateKeySigner) -> Address {
-    config.proposer.unwrap_or_else(|| signer.address())
 }

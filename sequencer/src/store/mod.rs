@@ -2,6 +2,7 @@
 //!
 //! It holds bytes and knows nothing of what they mean. [`Db::commit`] is the only way in for what a receipt promises.
 
+mod posting;
 mod read;
 mod write;
 
@@ -13,8 +14,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
+pub use posting::{BatchRow, BlockRow, Mark, Promised, Signed};
 pub use read::{Found, Snapshot};
-pub use write::{Delegated, Group, Inferred, Numbered, Received};
+pub use write::{Delegated, Group, Inferred, Numbered, Received, Withdrawn};
 
 /// The store failed.
 #[derive(Debug, thiserror::Error)]

@@ -27,8 +27,6 @@ pub struct Found {
     pub proposer: [u8; 20],
     /// Length, packed output, fee and finish.
     pub result: Option<(u32, Vec<u8>, u128, u8)>,
-    /// The status of its batch, once it is posted.
-    pub batch: Option<u8>,
 }
 
 type RequestRow = (Vec<u8>, i64, i16, Vec<u8>, Vec<u8>, Vec<u8>, i64);
@@ -36,7 +34,7 @@ type DelegationRow = (Vec<u8>, i64, Vec<u8>, Vec<u8>, Vec<u8>);
 type StatusRow = (i64, i16, Vec<u8>, Vec<u8>, Vec<u8>, i64, i16);
 type ReceiptRow = (i64, i64, i16, Vec<u8>, Vec<u8>, i64, Vec<u8>, Vec<u8>);
 
-fn array<const N: usize>(bytes: &[u8], what: &'static str) -> Result<[u8; N], StoreError> {
+pub(super) fn array<const N: usize>(bytes: &[u8], what: &'static str) -> Result<[u8; N], StoreError> {
     bytes.try_into().map_err(|_| StoreError::Damaged(what))
 }
 
@@ -147,12 +145,6 @@ impl Db {
             let fee = u128::from_be_bytes(array(&fee, "a fee")?);
             found.result = Some((length as u32, output, fee, finish as u8));
         }
-        let batch: Option<i16> = with_reader!(self, pool => {
-            sqlx::query_scalar(
-                "SELECT b.status FROM batches b JOIN receipts r ON r.batch = b.batch WHERE r.epoch = $1 AND r.number = $2",
-            ).bind(epoch).bind(number).fetch_optional(pool).await?
-        });
-        found.batch = batch.map(|status| status as u8);
         Ok(Some(found))
     }
 

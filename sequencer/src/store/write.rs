@@ -2,14 +2,14 @@
 
 use sqlx::{QueryBuilder, Transaction};
 
-use super::{Db, StoreError};
+use super::{Db, Mark, StoreError};
 
 /// A receipt.
 #[derive(Clone, Debug)]
 pub struct Numbered {
     /// Its number.
     pub number: u64,
-    /// 3 inference, 5 delegation.
+    /// 3 inference, 4 withdrawal, 5 delegation.
     pub op: u8,
     /// Of which request.
     pub request: [u8; 32],
@@ -74,6 +74,19 @@ pub struct Delegated {
     pub signature: [u8; 64],
 }
 
+/// A withdrawal.
+#[derive(Clone, Debug)]
+pub struct Withdrawn {
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// Whose.
+    pub account: u32,
+    /// The signed fields.
+    pub body: Vec<u8>,
+    /// Of the withdrawal.
+    pub signature: [u8; 64],
+}
+
 /// What is committed together.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
@@ -87,6 +100,10 @@ pub struct Group {
     pub inferred: Vec<Inferred>,
     /// The delegations among them.
     pub delegated: Vec<Delegated>,
+    /// The withdrawals among them.
+    pub withdrawn: Vec<Withdrawn>,
+    /// Where the inbox was read on, among the numbers.
+    pub marks: Vec<Mark>,
     /// Accounts as they are after the last number.
     pub accounts: Vec<(u32, Vec<u8>)>,
     /// Requests that are to be executed later.
@@ -155,6 +172,19 @@ macro_rules! write_group {
                 let insert = insert.bind(d.delegate.as_slice()).bind(d.body.as_slice());
                 insert.bind(d.signature.as_slice()).execute(&mut **tx).await?;
             }
+            for w in &group.withdrawn {
+                let insert = "INSERT INTO withdrawals (hash, account, body, signature) VALUES ($1, $2, $3, $4)";
+                let insert = sqlx::query(insert).bind(w.hash.as_slice()).bind(i64::from(w.account));
+                let insert = insert.bind(w.body.as_slice()).bind(w.signature.as_slice());
+                insert.execute(&mut **tx).await?;
+            }
+            for mark in &group.marks {
+                // Repeated after an answer that was lost, it is the same.
+                let insert = "INSERT INTO marks (epoch, number, cursor, acc) VALUES ($1, $2, $3, $4) \
+                              ON CONFLICT (epoch, number, cursor) DO NOTHING";
+                let insert = sqlx::query(insert).bind(epoch).bind(mark.number as i64);
+                insert.bind(mark.cursor as i64).bind(mark.acc.as_slice()).execute(&mut **tx).await?;
+            }
             for rows in portions(&group.receipts) {
                 let mut sql = QueryBuilder::<$db>::new(
                     "INSERT INTO receipts (epoch, number, op, request, root, deadline, payee, signature) ",
@@ -179,7 +209,8 @@ macro_rules! write_group {
                 let update = "UPDATE requests SET status = 2 WHERE hash = $1 AND status = 0";
                 sqlx::query(update).bind(hash.as_slice()).execute(&mut **tx).await?;
             }
-            if !group.receipts.is_empty() {
+            // Where the inbox was read on is told by numbers, so it needs the only writer too.
+            if !group.receipts.is_empty() || !group.marks.is_empty() {
                 let next = group.first + group.receipts.len() as u64;
                 let update = "UPDATE epochs SET next = $1 WHERE epoch = $2 AND next = $3";
                 let update = sqlx::query(update).bind(next as i64).bind(epoch).bind(group.first as i64);

@@ -9,10 +9,15 @@ use serde_json::{Value, json};
 use crate::support::{Server, chat, config, events, model, model_folder};
 
 async fn slow() -> (Server, String) {
+    draining(1).await
+}
+
+/// A server that gives open requests some seconds when it stops.
+async fn draining(seconds: u64) -> (Server, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(&folder);
     config.models = vec![model("smollm2", model_folder("smollm2-135m-w8", "make model"))];
-    config.drain = 1;
+    config.drain = seconds;
     let server = Server::with(folder, config).await;
     let (key, _) = server.make_key(0, 1, u128::MAX).await;
     (server, key)
@@ -63,11 +68,14 @@ async fn what_a_reader_has_seen_before_it_went_is_paid_and_the_rest_is_not_made(
 
 #[tokio::test]
 async fn a_stream_that_is_cut_by_a_stop_ends_with_its_receipt() {
-    let (server, key) = slow().await;
+    let (server, key) = draining(0).await;
     let request = server.ask(Method::POST, "/v1/chat/completions", Some(&key)).json(&long());
     let response = request.send().await.unwrap();
     let reader = tokio::spawn(async move { response.text().await.unwrap() });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    while server.service.models["smollm2"].runner.load().running == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
     let folder = server.stop().await;
     let text = tokio::time::timeout(Duration::from_secs(10), reader).await.unwrap().unwrap();
     let (chunks, done) = events(&text);
