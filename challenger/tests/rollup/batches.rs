@@ -1,9 +1,12 @@
 //! Random batches, right ones and broken ones: both derive the same, or both refuse.
 
 use bisection::Hash;
-use bisection::ledger::inbox::accumulate;
+use bisection::ledger::inbox::{Entry, Transfer, accumulate};
+use bisection::ledger::request::Withdrawal;
 use bisection::ledger::shape::{self, ModelProof};
-use bisection::ledger::{Built, Context, Derived, Model, Parent, Posting, Price, Registry, Replay, Step};
+use bisection::ledger::{
+    Batch, Built, Context, Derived, Model, Parent, Posted, Posting, Price, Registry, Replay, Step,
+};
 
 use crate::dice::rounds;
 use crate::keys::Keys;
@@ -220,6 +223,37 @@ fn derived_is_the_same_or_refused_by_both() {
     });
     eprintln!("changed and right still: {right}; refused: {wrong}");
     assert!(right > 0 && wrong > 0 || std::env::var_os("REFUTE_PARITY_SEED").is_some());
+}
+
+#[test]
+fn a_batch_has_as_many_steps_as_an_index() {
+    let (world, mut stage) = world(1);
+    let entry = Transfer { time: 5, account: 0, owner: [1; 20], amount: 7 };
+    let order = Withdrawal { account: 0, nonce: 0, amount: 0, to: [3; 20], valid_until: u64::MAX };
+    for (entries, signed) in [(0, 65_535), (1, 65_534), (1, 65_535), (2, 65_534)] {
+        let mut batch = Batch::default();
+        batch.head.time = TIME;
+        batch.head.cursor = entries;
+        let mut queue = Queue { count: entries, accumulators: vec![], left: (entries, 0) };
+        for index in 0..entries {
+            batch.steps.push(Posted { root: Hash([1; 32]), step: Step::Deposit(entry) });
+            batch.head.inbox_hash = accumulate(batch.head.inbox_hash, Entry::Deposit(entry).hash(index));
+            queue.accumulators.push((index + 1, batch.head.inbox_hash));
+        }
+        let step = Step::Withdrawal { order, signature: [9; 64] };
+        batch.steps.extend((0..signed).map(|_| Posted { root: Hash([2; 32]), step: step.clone() }));
+        let parent = Parent::default();
+        stage.set(&parent, &queue);
+        let data = batch.encode();
+        let context = Context { parent, ..world.context() };
+        let ours = context.decode(&data).and_then(|batch| context.derive(&batch));
+        let theirs = stage.derive(TIME, &data);
+        assert_eq!(ours.is_ok(), entries + signed <= 65_535);
+        match (ours, theirs) {
+            (Ok(ours), Ok(theirs)) => assert!(same(&ours, &theirs)),
+            (ours, theirs) => assert!(ours.is_err() && theirs.is_err(), "{entries} {signed}"),
+        }
+    }
 }
 
 #[test]

@@ -51,8 +51,12 @@ impl Stage {
             let id = announce(&mut evm, registry, model);
             for price in prices {
                 evm.now = price.from - PRICE_DELAY;
-                let (priceIn, priceOut) = (price.price_in, price.price_out);
-                evm.send(registry, &ModelRegistry::scheduleCall { model: id, priceIn, priceOut });
+                let call = ModelRegistry::scheduleCall {
+                    model: id,
+                    priceIn: price.price_in,
+                    priceOut: price.price_out,
+                };
+                evm.send(registry, &call);
             }
         }
         let inbox = Address::from(rules.domain.inbox());
