@@ -62,8 +62,11 @@ contract AttacksTest is StepGameBase {
         assertLe(theirs, (1 + keys.length) * BOND + stake - stake / 2, "a rejection costs half of a stake");
         assertGe(vault.balanceOf(challenger), bond, "a bond is whole");
         assertLe(vault.balanceOf(challenger), bond + spent);
-        assertEq(owned(puppet, sequencer, challenger) + vault.burned() + vault.balanceOf(defender)
-            + vault.balanceOf(address(game)) + vault.balanceOf(address(stepGame)), address(vault).balance);
+        assertEq(
+            owned(puppet, sequencer, challenger) + vault.burned() + vault.balanceOf(defender)
+                + vault.balanceOf(address(game)) + vault.balanceOf(address(stepGame)),
+            address(vault).balance
+        );
     }
 
     /// @notice One signed withdrawal, in an assertion that becomes void and in the one that takes its place: paid once.
