@@ -98,6 +98,8 @@ contract Inbox is IInbox {
                 || uint256(c.forcedEntries) * (160 * uint256(c.entryTokens) + 40_000) > 14_000_000
                 || c.tokensPerHour < c.entryTokens || c.minDeposit == 0
         ) revert BadRollupConfig();
+        // The deployer predicts the exits' address, and sees that they come to lie there.
+        // slither-disable-next-line missing-zero-check
         (REGISTRY, VAULT, EXITS) = (registry, vault, exits);
         DOMAIN = Requests.domain(block.chainid, address(this));
         (SLACK, FORCE_DELAY, GRACE, EXPIRE) = (c.slack, c.forceDelay, c.grace, c.expire);

@@ -36,6 +36,8 @@ struct Listing {
 contract ModelRegistry is IModelRegistry {
     /// @dev Bytes of an interface without stop tokens, and the offset of their number.
     uint256 private constant INTERFACE_BYTES = 85;
+    // Used where bytes are cut, which slither does not see.
+    // slither-disable-next-line unused-state
     uint256 private constant STOPS_AT = 81;
     /// @notice The most stop tokens of a model.
     uint256 public constant MAX_STOPS = 64;

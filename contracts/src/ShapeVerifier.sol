@@ -16,6 +16,8 @@ contract ShapeVerifier is IShapeVerifier {
     uint256 private constant ITEM_BYTES = 154;
     uint256 private constant MODEL_BYTES = 104;
     uint256 private constant INTERFACE_BYTES = 85;
+    // Used where bytes are cut, which slither does not see.
+    // slither-disable-next-line unused-state
     uint256 private constant STOPS_AT = 81;
 
     /// @notice The witness has not the length that the question gives.

@@ -168,6 +168,8 @@ contract StepGame is Terms, IDisputeGame {
         }
         _questions[key].over = true;
         _leave(q.assertion, q.metered);
+        // The vault calls nobody.
+        // slither-disable-next-line reentrancy-events
         BondShares memory s = _shareBond(q.assertion, BOND_BASE, answered);
         emit ChallengerLost(key, msg.sender, s.burned, s.defender, s.proposer);
     }

@@ -86,12 +86,14 @@ impl Face {
         token: u32,
     ) -> Result<(), Unproven> {
         let stop = self.stops.contains(&token);
-        let longest = max_tokens.min(self.context.saturating_sub(header.prompt_length));
+        // None for a prompt beyond the context, which posting refuses.
+        let longest = self.context.checked_sub(header.prompt_length).map(|room| room.min(max_tokens));
         let last = index.saturating_add(1) >= header.output_length;
         match (last, stop) {
             _ if token >= self.vocabulary => Err(Unproven::NoToken(token)),
             (false, true) => Err(Unproven::RunsOn(token)),
-            (true, false) if header.output_length != longest => Err(Unproven::EndsEarly(token)),
+            (true, _) if longest.is_none() => Err(Unproven::EndsEarly(token)),
+            (true, false) if longest != Some(header.output_length) => Err(Unproven::EndsEarly(token)),
             _ => Ok(()),
         }
     }

@@ -111,9 +111,9 @@ pub fn step(
             }
             Ok(After { leaf: Some(pays(leaf, due)?), fees: fees(rules.entry_fee)?, ..unchanged })
         }
-        (Body::Request { entry, output_length, .. }, _) => match output_length {
-            0 => Ok(unchanged),
-            _ => Ok(After { fees: fees(l1_fee(rules, entry, *output_length)?)?, ..unchanged }),
+        (Body::Request { entry, output_length, .. }, _) => match body.item() {
+            None => Ok(unchanged),
+            Some(_) => Ok(After { fees: fees(l1_fee(rules, entry, *output_length)?)?, ..unchanged }),
         },
         (Body::Inference { call, request, model, price_in, price_out, .. }, Some(leaf)) => {
             let price = Prices { model: *model, price_in: *price_in, price_out: *price_out };

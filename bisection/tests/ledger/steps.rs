@@ -119,7 +119,8 @@ fn l1_requests() {
     };
     let body = |output_length, max_tokens| {
         let entry = L1Request { max_tokens, ..entry };
-        Body::Request { entry, request: REQUEST, item: MODEL, output_length }
+        let item = if output_length == 0 { Hash::default() } else { MODEL };
+        Body::Request { entry, request: REQUEST, item, output_length }
     };
     let before = l.root();
     l.apply(&body(0, 20), TIME, &recover).unwrap();

@@ -66,6 +66,8 @@ abstract contract Closing is GameBase {
     function _challengerLoses(bytes32 id, Game storage game, Cursor memory cursor) internal {
         game.cursor.phase = Phase.Over;
         _leave(game.assertion, cursor.metered);
+        // The vault calls nobody.
+        // slither-disable-next-line reentrancy-events
         BondShares memory s = _shareBond(game.assertion, _bondOf(game), cursor.answered);
         emit ChallengerLost(id, msg.sender, s.burned, s.defender, s.proposer);
     }

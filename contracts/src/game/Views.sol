@@ -11,6 +11,8 @@ import {Config} from "./GameBase.sol";
 import {Picks} from "./Picks.sol";
 
 /// @title Everything that can be read of games
+// What the steps' game needs of this one is for it to say.
+// slither-disable-next-line missing-inheritance
 abstract contract Views is IDisputeGame, Picks, Answers {
     /// @notice All parameters.
     function config() external view returns (Config memory) {
