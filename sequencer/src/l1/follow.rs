@@ -21,7 +21,7 @@ const DEPTH: usize = 128;
 
 /// Why L1 cannot be read on.
 #[derive(Debug, thiserror::Error)]
-pub enum FollowError {
+pub(super) enum FollowError {
     /// The node.
     #[error(transparent)]
     Node(#[from] L1Error),

@@ -91,8 +91,7 @@ impl Prepared {
         let mut rows = db.batches(settings.epoch).await?;
         rows.sort_by_key(|row| row.time);
         let spans = rows.iter().map(|row| {
-            let (parent, left_out) = (Hash(row.parent), row.left_out.clone());
-            (Hash(row.hash), Span { parent, from: row.from, to: row.to, left_out, time: row.time })
+            (Hash(row.hash), Span { from: row.from, to: row.to, left_out: row.left_out.clone() })
         });
         let results = db.l1_results().await?;
         let state = State {
@@ -142,7 +141,7 @@ impl Prepared {
     pub fn serves(&self, model: &Model) -> Result<(), StartError> {
         let state = self.shared.read();
         let Some(known) = state.view.registry.model(&model.id) else {
-            let message = format!("{} is not announced on L1: `refute devnet` and `refute deploy` do that", model.name);
+            let message = format!("{} is not announced on L1: `refute rollup announce` does that", model.name);
             return Err(StartError::L1(message));
         };
         if (known.context, known.vocabulary) != (model.context, model.vocabulary) {

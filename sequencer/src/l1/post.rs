@@ -327,7 +327,7 @@ impl Poster {
             self.cheats.insert(made.hash);
         }
         let left_out = row.left_out.clone();
-        self.shared.write().spans.insert(made.hash, Span { parent, from, to, left_out, time });
+        self.shared.write().spans.insert(made.hash, Span { from, to, left_out });
         tracing::info!(batch = %made.hash, from, to, steps = made.steps, bytes = row.data.len(), "a batch is made");
         self.last = Some(row.clone());
         Ok(row)

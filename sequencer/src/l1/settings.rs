@@ -60,7 +60,7 @@ impl Settings {
             return Ok(None);
         };
         let Some(path) = &config.deployment else {
-            return no("--l1 needs --deployment, the file that `refute deploy` or `refute devnet` wrote");
+            return no("--l1 needs --deployment, the file that `refute rollup deploy` or `refute devnet` wrote");
         };
         let deployment = Deployment::load(path).map_err(|e| StartError::Config(e.to_string()))?;
         if !config.accounts.is_empty() {

@@ -23,11 +23,9 @@ pub(super) fn second_epoch(epoch: u32) -> u32 {
 /// Which receipts a batch of ours holds.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
-    pub(super) parent: Hash,
     pub(super) from: u64,
     pub(super) to: u64,
     pub(super) left_out: Vec<u64>,
-    pub(super) time: u64,
 }
 
 impl Span {
