@@ -1,6 +1,5 @@
 //! A runner without a model: the answer is the prompt. For load tests, and for trying the rest of the sequencer.
 
-
 use bisection::{keccak256, tagged, tree};
 use executor::generate::Finish;
 use executor::program::{Interface, NodeId, Output};

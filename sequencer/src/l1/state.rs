@@ -106,7 +106,11 @@ impl State {
     }
 
     /// Our nodes, with what they hold, the last first.
-    fn ours<'a>(&'a self, nodes: &'a [Node], proposer: Address) -> impl Iterator<Item = (&'a Node, &'a Span)> {
+    fn ours<'a>(
+        &'a self,
+        nodes: &'a [Node],
+        proposer: Address,
+    ) -> impl Iterator<Item = (&'a Node, &'a Span)> {
         nodes
             .iter()
             .rev()
@@ -148,7 +152,8 @@ impl State {
             inbox::Entry::Request(r) => {
                 let expires = r.time.saturating_add(self.view.rules.expire);
                 let priced = self.view.registry.price_at(&r.model, self.now()).is_some();
-                priced && (self.results.contains_key(&self.request_hash(index, entry)) || expires < self.now())
+                priced
+                    && (self.results.contains_key(&self.request_hash(index, entry)) || expires < self.now())
             }
         }
     }
@@ -184,7 +189,10 @@ impl State {
         }
         let lost = self.view.lost.iter().rev().filter(|lost| lost.proposer == proposer);
         let holds = |batch: &Hash| self.spans.get(batch).is_some_and(|span| span.holds(number));
-        lost.filter(|lost| holds(&lost.batch)).map(|lost| Place::Rejected(lost.id)).next().unwrap_or(Place::Waiting)
+        lost.filter(|lost| holds(&lost.batch))
+            .map(|lost| Place::Rejected(lost.id))
+            .next()
+            .unwrap_or(Place::Waiting)
     }
 }
 

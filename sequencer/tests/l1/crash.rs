@@ -35,7 +35,10 @@ fn the_poster_that_is_killed() {
 }
 
 /// Starts the process; gives it and where it listens.
-#[expect(clippy::zombie_processes, reason = "whoever gets it waits; a test that fails before ends with its process")]
+#[expect(
+    clippy::zombie_processes,
+    reason = "whoever gets it waits; a test that fails before ends with its process"
+)]
 async fn begin(config: &Config, folder: &Path) -> (Child, String) {
     let file = folder.join("address");
     let _ = std::fs::remove_file(&file);
@@ -61,7 +64,8 @@ async fn begin(config: &Config, folder: &Path) -> (Child, String) {
 async fn ask(url: &str, key: &B256, seconds: Duration) -> Vec<(String, u64)> {
     let (client, begin, mut held) = (Client::new(), Instant::now(), Vec::new());
     while begin.elapsed() < seconds {
-        let body = json!({"model": "echo", "messages": [{"role": "user", "content": format!("{}", held.len())}]});
+        let body =
+            json!({"model": "echo", "messages": [{"role": "user", "content": format!("{}", held.len())}]});
         let sent = client.post(format!("{url}/v1/chat/completions")).bearer_auth(sequencer::keys::text(key));
         let Ok(answer) = sent.json(&body).send().await else { break };
         let Ok(answer) = answer.json::<Value>().await else { break };
@@ -103,6 +107,7 @@ async fn play(store: String, rounds: u64, faults: &[Fault]) {
     })
     .await;
     for (request, number) in &held {
+        server.wait_for(request, "posted").await;
         let found = server.get(&format!("/v1/refute/requests/{request}")).await;
         assert_eq!((&found["status"], &found["receipt"]["number"]), (&json!("posted"), &json!(number)));
     }
@@ -127,7 +132,7 @@ async fn sqlite_posts_what_was_promised_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_fails_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    play(sqlite(folder.path()), 4, &[Fault::Error, Fault::LoseAnswer, Fault::Garbage]).await;
+    play(sqlite(folder.path()), 4, &[Fault::Error, Fault::LoseAnswer, Fault::Garbage, Fault::Hang]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -53,8 +53,7 @@ async fn a_request_on_l1_is_executed_and_final() {
     let model = Model::echo_announcement(false).0.id();
     let tokens: Vec<u32> = "on chain".bytes().map(u32::from).collect();
     let prompt = pack_tokens(&tokens, 9);
-    let sampling =
-        Inbox::Sampling { temperature: 0, topK: 0, topP: 65_536, minP: 0, seed: B256::ZERO };
+    let sampling = Inbox::Sampling { temperature: 0, topK: 0, topP: 65_536, minP: 0, seed: B256::ZERO };
     let call = Inbox::requestCall {
         model: B256::from(model.0),
         prompt: prompt.clone().into(),

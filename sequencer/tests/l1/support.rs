@@ -211,6 +211,9 @@ impl Server {
 
     /// A text; its request's hash, and the receipt's number.
     pub(crate) async fn chat(&self, key: &B256, text: &str) -> (String, u64) {
+        // While L1 is read again, nothing is promised.
+        let posting = &self.service.posting;
+        until("receipts are given", async || posting.deadline(posting.now()).is_ok()).await;
         let body = json!({"model": "echo", "messages": [{"role": "user", "content": text}]});
         let (status, answer) = self.post("/v1/chat/completions", Some(key), &body).await;
         assert_eq!(status, 200, "{answer}");

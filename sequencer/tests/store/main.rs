@@ -3,7 +3,8 @@
 mod postgres;
 
 use sequencer::store::{
-    BatchRow, BlockRow, Db, Delegated, Group, Inferred, Mark, Numbered, Received, Signed, StoreError, Withdrawn,
+    BatchRow, BlockRow, Db, Delegated, Group, Inferred, Mark, Numbered, Received, Signed, StoreError,
+    Withdrawn,
 };
 
 use postgres::Postgres;
