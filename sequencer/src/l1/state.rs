@@ -179,7 +179,8 @@ impl State {
     }
 
     fn place(&self, proposer: Address, number: u64) -> Place {
-        for (node, span) in self.ours(&self.view.nodes, proposer).filter(|(_, span)| span.holds(number)) {
+        let mut ours = self.ours(&self.view.nodes, proposer);
+        if let Some((node, span)) = ours.find(|(_, span)| span.holds(number)) {
             return match node {
                 _ if span.left_out.contains(&number) => Place::LeftOut,
                 node if node.confirmed => Place::Final(node.id),

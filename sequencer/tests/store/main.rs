@@ -174,7 +174,7 @@ async fn what_is_posted_is_kept(db: &Db) {
     };
     db.keep_batch(3, &batch).await.unwrap();
     db.keep_batch(3, &batch).await.unwrap();
-    assert_eq!(db.batches(3).await.unwrap(), [batch.clone()]);
+    assert_eq!(db.batches(3).await.unwrap(), std::slice::from_ref(&batch));
     assert_eq!(db.batch_data(&[1; 32]).await.unwrap(), Some(batch.data));
     assert_eq!((db.batches(4).await.unwrap(), db.batch_data(&[3; 32]).await.unwrap()), (vec![], None));
     let block = |number: u64, logs: usize| BlockRow {
