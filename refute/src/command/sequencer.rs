@@ -52,6 +52,26 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     password_file: Option<PathBuf>,
+    /// URL of an Ethereum node: what is promised is posted there, and accounts come from deposits
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    l1: Option<String>,
+    /// The rollup's addresses, as `refute rollup deploy` or `refute devnet` wrote them
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<PathBuf>,
+    /// Keystore of the key that posts, if it is not the one that signs receipts
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposer_keystore: Option<PathBuf>,
+    /// File with that keystore's password
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposer_password_file: Option<PathBuf>,
+    /// Post something wrong, once, on a development chain: token, ledger, early-stop, garbage-trace, silence
+    #[arg(long, value_name = "KIND", hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cheat: Option<sequencer::l1::Cheat>,
     /// Have a funded account with a known API key, for trying things out on this machine
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use crate::book::Refusal;
 use crate::engine::{CodecError, Refused};
 use crate::flow::FlowError;
-use crate::ledger::Invalid;
 use crate::l1::ProofError;
+use crate::ledger::Invalid;
 use crate::sealer::SealError;
 use crate::store::StoreError;
 

@@ -17,8 +17,8 @@ use super::keys::{field, signature};
 use super::text::ReceiptBody;
 use crate::engine::{Kind, Output};
 use crate::flow::{Service, SignedRequest};
-use crate::posting::{L1Request, Place};
 use crate::ledger::{Hash, Receipt, Request, Sampling, decimals, decode_request};
+use crate::posting::{L1Request, Place};
 use crate::store::Found;
 
 /// Longest wait for a result.
@@ -152,7 +152,11 @@ async fn status(service: &Service, hash: Hash, wait: Duration) -> Result<Status,
         }
     }
     let Some(found) = service.db.find(&hash.0).await? else {
-        return service.posting.l1_request(&hash).map(|request| of_l1(service, hash, request)).ok_or_else(unknown);
+        return service
+            .posting
+            .l1_request(&hash)
+            .map(|request| of_l1(service, hash, request))
+            .ok_or_else(unknown);
     };
     let place = match &found.receipt {
         Some((epoch, receipt)) if *epoch == service.epoch => service.posting.place(receipt.number),

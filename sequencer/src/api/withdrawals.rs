@@ -47,8 +47,8 @@ pub(super) async fn post(
     State(service): State<Arc<Service>>,
     Body(body): Body<WithdrawalBody>,
 ) -> Result<Json<Withdrawing>, ApiError> {
-    let amount = decimals(&body.amount)
-        .ok_or_else(|| ApiError::bad("amount", "amount is a decimal number of wei"))?;
+    let amount =
+        decimals(&body.amount).ok_or_else(|| ApiError::bad("amount", "amount is a decimal number of wei"))?;
     let order = Withdrawal {
         account: body.account,
         nonce: body.nonce,

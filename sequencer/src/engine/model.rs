@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bisection::{Hash, keccak256};
+use bisection::Hash;
 use executor::artefact::ArtefactError;
 use executor::engine::EngineError;
 use executor::native::{Isa, Native};
 use executor::program::Output;
 use executor::tokenizer::TokenizerError;
 use executor::tokenizer::chat::ChatError;
-use executor::trace::token_bits;
+use executor::trace::{ModelHeader, token_bits};
 
 use super::codec::of_echo;
-use super::echo::ECHO_WIDTH;
+use super::echo::{CONTEXT, ECHO_WIDTH, FRACTION, VOCABULARY, announcement};
 use super::{Codec, Echo, Limits, Runner, Scheduler};
 
 /// A model that cannot be served.
@@ -111,18 +111,22 @@ impl Model {
 
     /// A model that echoes.
     pub fn echo(name: &str, vector: bool, price: Price) -> Result<Arc<Self>, ModelError> {
-        const VOCABULARY: u32 = 257;
         Ok(Arc::new(Self {
             name: name.to_owned(),
-            id: keccak256(if vector { b"refute echo vector" } else { b"refute echo tokens" }),
-            kind: if vector { Kind::Vector { fraction: 8 } } else { Kind::Tokens },
+            id: announcement(vector).0.id(),
+            kind: if vector { Kind::Vector { fraction: FRACTION } } else { Kind::Tokens },
             vocabulary: VOCABULARY,
-            context: 8192,
+            context: CONTEXT,
             token_bits: token_bits(VOCABULARY),
             price,
             codec: of_echo()?,
             runner: Box::new(Echo),
         }))
+    }
+
+    /// An echo's header and its interface's encoding: what a registry on L1 is shown.
+    pub fn echo_announcement(vector: bool) -> (ModelHeader, Vec<u8>) {
+        announcement(vector)
     }
 
     /// Elements of an echo's vector, which tests compare.

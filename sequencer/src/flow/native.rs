@@ -142,7 +142,8 @@ impl Service {
             max_fee: request.max_fee,
             valid_until: request.valid_until,
         };
-        let hold = self.book.hold(request.account, Some(request.nonce), delegate, &step, self.posting.now())?;
+        let hold =
+            self.book.hold(request.account, Some(request.nonce), delegate, &step, self.posting.now())?;
         if new {
             self.sealer.receive(row.clone()).await?;
         }

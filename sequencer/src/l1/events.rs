@@ -99,8 +99,7 @@ pub(super) fn events(at: &Contracts, row: &BlockRow) -> Result<Vec<Event>, Store
     if row.logs.is_empty() {
         return Ok(Vec::new());
     }
-    let raws =
-        Vec::<Raw>::abi_decode(&row.logs).map_err(|_| StoreError::Damaged("a block of L1"))?;
+    let raws = Vec::<Raw>::abi_decode(&row.logs).map_err(|_| StoreError::Damaged("a block of L1"))?;
     Ok(raws.into_iter().filter_map(|raw| event(at, raw)).collect())
 }
 
@@ -185,8 +184,12 @@ fn entry(bytes: &[u8]) -> Option<Entry> {
     let [op] = from.take()?;
     let entry = match op {
         0 | 1 => {
-            let transfer =
-                Transfer { time: from.u64()?, account: from.u32()?, owner: from.take()?, amount: from.u128()? };
+            let transfer = Transfer {
+                time: from.u64()?,
+                account: from.u32()?,
+                owner: from.take()?,
+                amount: from.u128()?,
+            };
             if op == 0 { Entry::Deposit(transfer) } else { Entry::Forced(transfer) }
         }
         2 => Entry::Request(L1Request {

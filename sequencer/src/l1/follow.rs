@@ -21,7 +21,7 @@ const DEPTH: usize = 128;
 
 /// Why L1 cannot be read on.
 #[derive(Debug, thiserror::Error)]
-pub enum FollowError {
+pub(super) enum FollowError {
     /// The node.
     #[error(transparent)]
     Node(#[from] L1Error),
@@ -94,7 +94,9 @@ impl History {
 }
 
 /// The follower does not give a block twice: what is to be stored of it is stored, however long it takes.
-async fn patiently<F: Future<Output = Result<(), StoreError>>>(act: impl Fn() -> F) -> Result<(), StoreError> {
+async fn patiently<F: Future<Output = Result<(), StoreError>>>(
+    act: impl Fn() -> F,
+) -> Result<(), StoreError> {
     loop {
         match act().await {
             Err(error) if !error.is_final() => {

@@ -54,7 +54,8 @@ pub(super) fn make(material: Material<'_>) -> Result<Option<Made>, String> {
     let mut due = fees;
     for (index, taken) in (parent.cursor..).zip(entries) {
         due = due.saturating_add(entry_fees(taken, entry_fee));
-        let step = entry_step(&draft, taken).ok_or_else(|| format!("the model of entry {index} has no price"))?;
+        let step =
+            entry_step(&draft, taken).ok_or_else(|| format!("the model of entry {index} has no price"))?;
         draft.push(step, &curve).map_err(|e| format!("entry {index}: {e}"))?;
     }
     let (mut left_out, mut cheat, mut cheated) = (Vec::new(), cheat, false);
@@ -68,7 +69,9 @@ pub(super) fn make(material: Material<'_>) -> Result<Option<Made>, String> {
             }
             match draft.push(step, &curve) {
                 Ok(_) => taken = true,
-                Err(why) => tracing::warn!(number = item.number, %why, "the ledger does not take a promised item"),
+                Err(why) => {
+                    tracing::warn!(number = item.number, %why, "the ledger does not take a promised item")
+                }
             }
         }
         match (taken, &item.what) {
@@ -87,7 +90,8 @@ pub(super) fn make(material: Material<'_>) -> Result<Option<Made>, String> {
         cheated = true;
     }
     let derived = built.replay.derived();
-    let parent = Parent { root: derived.state_root, cursor: derived.cursor, inbox: built.batch.head.inbox_hash };
+    let parent =
+        Parent { root: derived.state_root, cursor: derived.cursor, inbox: built.batch.head.inbox_hash };
     let (bytes, steps) = (built.bytes, derived.steps.len());
     let ledger = built.replay.into_ledger();
     let differs = !left_out.is_empty() || ledger.state().fees != due;

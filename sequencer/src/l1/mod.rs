@@ -83,17 +83,17 @@ fn wrong(error: impl ToString) -> StartError {
 impl Prepared {
     /// Connects to L1 and reads it up to its head.
     pub async fn new(settings: Settings, db: &Db, key: PrivateKeySigner) -> Result<Self, StartError> {
-        let patience = Patience { pause: settings.poll.min(Patience::default().pause), ..Patience::default() };
+        let patience =
+            Patience { pause: settings.poll.min(Patience::default().pause), ..Patience::default() };
         let deployment = Arc::clone(&settings.deployment);
         let node = L1::connect(&settings.url, Some(deployment.chain_id), patience).await.map_err(wrong)?;
         deployment.check(&node).await.map_err(wrong)?;
         let (history, view) = History::load(&deployment, db.blocks().await?)?;
         let mut rows = db.batches(settings.epoch).await?;
         rows.sort_by_key(|row| row.time);
-        let spans = rows.iter().map(|row| {
-            let (parent, left_out) = (Hash(row.parent), row.left_out.clone());
-            (Hash(row.hash), Span { parent, from: row.from, to: row.to, left_out, time: row.time })
-        });
+        let spans = rows
+            .iter()
+            .map(|row| (Hash(row.hash), Span { from: row.from, to: row.to, left_out: row.left_out.clone() }));
         let results = db.l1_results().await?;
         let state = State {
             view,
@@ -112,7 +112,8 @@ impl Prepared {
             silence: (settings.poll * 10).max(Duration::from_secs(60)),
         };
         let shared = Arc::new(Shared::new(fixed, state));
-        let mut reader = Reader::new(node.clone(), Arc::clone(&deployment), db.clone(), history).await.map_err(wrong)?;
+        let mut reader =
+            Reader::new(node.clone(), Arc::clone(&deployment), db.clone(), history).await.map_err(wrong)?;
         let begin = Instant::now();
         while !reader.step(&shared).await.map_err(wrong)? {
             if begin.elapsed() > Duration::from_secs(10) && shared.read().view.block.is_multiple_of(1000) {
@@ -120,7 +121,8 @@ impl Prepared {
             }
         }
         let game = deployment.contracts.dispute_game;
-        let stake = node.call(game, &DisputeGame::leastStakeCall {}, BlockId::latest()).await.map_err(wrong)?;
+        let stake =
+            node.call(game, &DisputeGame::leastStakeCall {}, BlockId::latest()).await.map_err(wrong)?;
         let terms = Terms {
             confirmations: settings.confirmations,
             age: settings.batch_age,
@@ -142,20 +144,28 @@ impl Prepared {
     pub fn serves(&self, model: &Model) -> Result<(), StartError> {
         let state = self.shared.read();
         let Some(known) = state.view.registry.model(&model.id) else {
-            let message = format!("{} is not announced on L1: `refute devnet` and `refute deploy` do that", model.name);
+            let message =
+                format!("{} is not announced on L1: `refute rollup announce` does that", model.name);
             return Err(StartError::L1(message));
         };
         if (known.context, known.vocabulary) != (model.context, model.vocabulary) {
             return Err(StartError::L1(format!("{} is another model on L1", model.name)));
         }
         if state.view.registry.price_at(&model.id, state.batch_time()).is_none() {
-            tracing::warn!(model = model.name, "the model has no price in force on L1 yet: it is not served until then");
+            tracing::warn!(
+                model = model.name,
+                "the model has no price in force on L1 yet: it is not served until then"
+            );
         }
         Ok(())
     }
 
     /// What accounts have, after L1 and everything that was promised below `sealed`.
-    pub async fn accounts(&self, db: &Db, sealed: u64) -> Result<Vec<(Account, Option<Delegation>)>, StartError> {
+    pub async fn accounts(
+        &self,
+        db: &Db,
+        sealed: u64,
+    ) -> Result<Vec<(Account, Option<Delegation>)>, StartError> {
         let (ledger, taken) = outlook(&self.shared, db, sealed, self.terms.limits).await.map_err(wrong)?;
         self.shared.write().taken = taken;
         Ok(accounts(&ledger))
@@ -173,8 +183,7 @@ impl Prepared {
         let stop = CancellationToken::new();
         let (news, heard) = watch::channel(0);
         let models = models.values().map(|model| (model.id, Arc::clone(model))).collect();
-        let requests =
-            requests::run(Arc::clone(&shared), db.clone(), models, heard.clone(), stop.clone());
+        let requests = requests::run(Arc::clone(&shared), db.clone(), models, heard.clone(), stop.clone());
         let policy = Policy {
             limit: Fees { max: settings.max_fee, tip: settings.max_fee.min(10_000_000_000) },
             poll: settings.poll,

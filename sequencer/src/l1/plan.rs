@@ -42,6 +42,16 @@ pub(super) struct Plan {
     numbers: (u64, u64),
     epoch: u32,
     time: u64,
+    /// Where it began, and what the ledger did not take from there up to its position.
+    origin: u64,
+    skipped: Vec<u64>,
+}
+
+/// What came of making a batch.
+pub(super) enum Outcome {
+    Batch(Box<Planned>),
+    /// The ledger takes nothing of what lies before this receipt.
+    Nothing(u64),
 }
 
 /// A batch with what it holds.
@@ -70,6 +80,8 @@ impl Plan {
             numbers: (number(epoch), number(second_epoch(epoch))),
             epoch,
             time: state.batch_time(),
+            origin: position.number,
+            skipped: Vec::new(),
         };
         plan.read(state);
         plan
@@ -83,6 +95,15 @@ impl Plan {
         self.until = until;
     }
 
+    /// Goes on behind items that the ledger does not take; `false` if there are none.
+    pub(super) fn skip(&mut self, state: &State, to: u64) -> bool {
+        let from = self.position.number;
+        self.skipped.extend(from..to);
+        self.position.number = to;
+        self.read(state);
+        to > from
+    }
+
     /// Entries alone, up to a cursor, because they are overdue.
     pub(super) fn only_entries(&mut self, state: &State, to: u64) {
         (self.cursor, self.until) = (to, Some(self.position.number));
@@ -94,14 +115,14 @@ impl Plan {
         self.cursor.saturating_sub(self.position.cursor)
     }
 
-    /// Makes the batch of receipts up to `sealed`, within limits. `None` if there is nothing to post.
+    /// Makes the batch of receipts up to `sealed`, within limits.
     pub(super) async fn make(
         &self,
         db: &Db,
         sealed: u64,
         limits: Limits,
         cheat: Option<Cheat>,
-    ) -> Result<Option<Planned>, PlanError> {
+    ) -> Result<Outcome, PlanError> {
         let from = self.position.number;
         // What is promised under numbers that are gone is posted under others; then the rest under its own.
         let (number, second) = self.numbers;
@@ -129,7 +150,10 @@ impl Plan {
             }
             made => made,
         };
-        Ok(made.map(|made| Planned { made, from, to, time: self.time }))
+        let Some(mut made) = made else { return Ok(Outcome::Nothing(to)) };
+        made.differs |= !self.skipped.is_empty();
+        made.left_out.splice(..0, self.skipped.iter().copied());
+        Ok(Outcome::Batch(Box::new(Planned { made, from: self.origin, to, time: self.time })))
     }
 
     fn with(
@@ -163,19 +187,17 @@ pub(super) async fn outlook(
 ) -> Result<(Ledger, u64), PlanError> {
     let mut plan = Plan::next(&shared.read(), shared.fixed.proposer, shared.fixed.epoch);
     loop {
-        let planned = plan.make(db, sealed, limits, None).await?;
-        let before = plan.position;
-        if let Some(planned) = planned {
-            plan.position = Position { number: planned.to, cursor: planned.made.parent.cursor };
-            (plan.parent, plan.ledger) = (planned.made.parent, planned.made.ledger);
-        } else {
-            // Nothing is left of these items.
-            let to = sealed.min(plan.until.unwrap_or(u64::MAX));
-            plan.position.number = to.min(before.number.saturating_add(limits.items as u64)).max(before.number);
+        match plan.make(db, sealed, limits, None).await? {
+            Outcome::Batch(planned) => {
+                plan.position = Position { number: planned.to, cursor: planned.made.parent.cursor };
+                (plan.parent, plan.ledger) = (planned.made.parent, planned.made.ledger);
+                plan.read(&shared.read());
+            }
+            Outcome::Nothing(to) => {
+                if !plan.skip(&shared.read(), to) {
+                    return Ok((plan.ledger, plan.position.cursor));
+                }
+            }
         }
-        if plan.position == before {
-            return Ok((plan.ledger, plan.position.cursor));
-        }
-        plan.read(&shared.read());
     }
 }

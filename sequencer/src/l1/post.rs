@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cheat::Cheat;
-use super::plan::{Limits, Plan, PlanError, Planned, outlook};
+use super::plan::{Limits, Outcome, Plan, PlanError, Planned, outlook};
 use super::state::{Shared, Span};
 use super::view::Entered;
 use crate::book::Book;
@@ -160,7 +160,9 @@ impl Poster {
             state.marks.iter().any(|mark| mark.cursor > state.view.entries.len() as u64)
         };
         if missing {
-            tracing::warn!("L1 has lost entries of the inbox that were taken: waiting for what takes their place");
+            tracing::warn!(
+                "L1 has lost entries of the inbox that were taken: waiting for what takes their place"
+            );
         }
         let paused = self.sealer.pause().await?;
         let (ledger, taken) = outlook(&self.shared, &self.db, paused.next, self.terms.limits).await?;
@@ -174,7 +176,12 @@ impl Poster {
             let known = state.view.entries.len() as u64;
             let marks = state.marks.iter_mut().zip(accs);
             let moved = marks.filter(|(mark, acc)| mark.cursor <= known && mark.acc != acc.0);
-            moved.map(|(mark, acc)| { mark.acc = acc.0; *mark }).collect()
+            moved
+                .map(|(mark, acc)| {
+                    mark.acc = acc.0;
+                    *mark
+                })
+                .collect()
         };
         for mark in &moved {
             self.db.move_mark(self.shared.fixed.epoch, mark).await?;
@@ -277,16 +284,19 @@ impl Poster {
         sealed: u64,
         limits: Limits,
     ) -> Result<Option<(Hash, Planned)>, PostError> {
-        let Some(mut planned) = plan.make(&self.db, sealed, limits, self.cheat).await? else {
-            return Ok(None);
+        let mut planned = loop {
+            match plan.make(&self.db, sealed, limits, self.cheat).await? {
+                Outcome::Batch(planned) => break planned,
+                Outcome::Nothing(to) if plan.skip(&self.shared.read(), to) => {}
+                Outcome::Nothing(_) => return Ok(None),
+            }
         };
         let overdue = {
             let state = self.shared.read();
             let next = planned.made.parent.cursor;
             let rules = &state.view.rules;
             let left = state.view.entries.get(next as usize);
-            let is_late =
-                |e: &Arc<Entered>| e.entry.time().saturating_add(rules.force_delay) <= planned.time;
+            let is_late = |e: &Arc<Entered>| e.entry.time().saturating_add(rules.force_delay) <= planned.time;
             let late = left.is_some_and(is_late);
             let due = plan.position.cursor.saturating_add(rules.forced_entries);
             late.then(|| {
@@ -298,13 +308,13 @@ impl Poster {
         if let Some(to) = overdue {
             plan.only_entries(&self.shared.read(), to?);
             match plan.make(&self.db, sealed, limits, None).await? {
-                Some(entries) => planned = entries,
-                None => return Ok(None),
+                Outcome::Batch(entries) => planned = entries,
+                Outcome::Nothing(_) => return Ok(None),
             }
             // What was promised comes after them now.
             self.differing.insert(planned.made.hash);
         }
-        Ok(Some((plan.id, planned)))
+        Ok(Some((plan.id, *planned)))
     }
 
     /// Stores a batch before it is sent.
@@ -327,7 +337,7 @@ impl Poster {
             self.cheats.insert(made.hash);
         }
         let left_out = row.left_out.clone();
-        self.shared.write().spans.insert(made.hash, Span { parent, from, to, left_out, time });
+        self.shared.write().spans.insert(made.hash, Span { from, to, left_out });
         tracing::info!(batch = %made.hash, from, to, steps = made.steps, bytes = row.data.len(), "a batch is made");
         self.last = Some(row.clone());
         Ok(row)
@@ -364,7 +374,8 @@ impl Poster {
             let state = self.shared.read();
             let view = &state.view;
             let proposer = self.shared.fixed.proposer;
-            let ours_behind = |i: usize| view.nodes.get(i..).is_some_and(|n| n.iter().any(|n| n.proposer == proposer));
+            let ours_behind =
+                |i: usize| view.nodes.get(i..).is_some_and(|n| n.iter().any(|n| n.proposer == proposer));
             let first = view.right().iter().position(|node| !node.confirmed);
             if let Some((i, node)) = first.and_then(|i| Some((i, view.right().get(i)?))) {
                 let window = u64::from(self.deployment.parameters.games.window);
@@ -384,7 +395,8 @@ impl Poster {
                     let (Some(from), Some(to)) = (before.state, node.state) else { continue };
                     if node.confirmed && !node.fees_paid && node.proposer == proposer && to.fees > from.fees {
                         let assertion = B256::from(node.id.0);
-                        let call = Exits::feesCall { assertion, before: fields(from), afterwards: fields(to) };
+                        let call =
+                            Exits::feesCall { assertion, before: fields(from), afterwards: fields(to) };
                         calls.push((node.id, at.exits, call.abi_encode().into()));
                     }
                 }

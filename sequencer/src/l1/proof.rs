@@ -83,7 +83,8 @@ impl Shared {
         let (Place::Posted(id) | Place::Challenged(id) | Place::Final(id)) = request.place else {
             return Err(ProofError::NotPosted);
         };
-        let step = |_: &_, _: &_, parent: &Parent| Ok(Step::Entry(request.entry.saturating_sub(parent.cursor)));
+        let step =
+            |_: &_, _: &_, parent: &Parent| Ok(Step::Entry(request.entry.saturating_sub(parent.cursor)));
         self.find(id, request.place, step)?.prove(db).await
     }
 

@@ -60,7 +60,9 @@ impl Settings {
             return Ok(None);
         };
         let Some(path) = &config.deployment else {
-            return no("--l1 needs --deployment, the file that `refute deploy` or `refute devnet` wrote");
+            return no(
+                "--l1 needs --deployment, the file that `refute rollup deploy` or `refute devnet` wrote",
+            );
         };
         let deployment = Deployment::load(path).map_err(|e| StartError::Config(e.to_string()))?;
         if !config.accounts.is_empty() {
@@ -74,7 +76,9 @@ impl Settings {
         }
         let slack = deployment.parameters.rollup.slack;
         if config.promise < config.batch_seconds.saturating_mul(3).saturating_add(slack) {
-            return no("`promise` must be three times `batch_seconds` and more: batches wait for their parents");
+            return no(
+                "`promise` must be three times `batch_seconds` and more: batches wait for their parents",
+            );
         }
         let gas = config.batch_gas.min(bindings::local::TRANSACTION_GAS_MAX);
         let bytes = (gas.saturating_sub(BATCH_GAS) / BYTE_GAS).clamp(1_000, POOL_BYTES);

@@ -23,11 +23,9 @@ pub(super) fn second_epoch(epoch: u32) -> u32 {
 /// Which receipts a batch of ours holds.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
-    pub(super) parent: Hash,
     pub(super) from: u64,
     pub(super) to: u64,
     pub(super) left_out: Vec<u64>,
-    pub(super) time: u64,
 }
 
 impl Span {
@@ -108,7 +106,11 @@ impl State {
     }
 
     /// Our nodes, with what they hold, the last first.
-    fn ours<'a>(&'a self, nodes: &'a [Node], proposer: Address) -> impl Iterator<Item = (&'a Node, &'a Span)> {
+    fn ours<'a>(
+        &'a self,
+        nodes: &'a [Node],
+        proposer: Address,
+    ) -> impl Iterator<Item = (&'a Node, &'a Span)> {
         nodes
             .iter()
             .rev()
@@ -150,7 +152,8 @@ impl State {
             inbox::Entry::Request(r) => {
                 let expires = r.time.saturating_add(self.view.rules.expire);
                 let priced = self.view.registry.price_at(&r.model, self.now()).is_some();
-                priced && (self.results.contains_key(&self.request_hash(index, entry)) || expires < self.now())
+                priced
+                    && (self.results.contains_key(&self.request_hash(index, entry)) || expires < self.now())
             }
         }
     }
@@ -176,7 +179,8 @@ impl State {
     }
 
     fn place(&self, proposer: Address, number: u64) -> Place {
-        for (node, span) in self.ours(&self.view.nodes, proposer).filter(|(_, span)| span.holds(number)) {
+        let mut ours = self.ours(&self.view.nodes, proposer);
+        if let Some((node, span)) = ours.find(|(_, span)| span.holds(number)) {
             return match node {
                 _ if span.left_out.contains(&number) => Place::LeftOut,
                 node if node.confirmed => Place::Final(node.id),
@@ -186,7 +190,10 @@ impl State {
         }
         let lost = self.view.lost.iter().rev().filter(|lost| lost.proposer == proposer);
         let holds = |batch: &Hash| self.spans.get(batch).is_some_and(|span| span.holds(number));
-        lost.filter(|lost| holds(&lost.batch)).map(|lost| Place::Rejected(lost.id)).next().unwrap_or(Place::Waiting)
+        lost.filter(|lost| holds(&lost.batch))
+            .map(|lost| Place::Rejected(lost.id))
+            .next()
+            .unwrap_or(Place::Waiting)
     }
 }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256};
 use bindings::deployment::{Contracts, Deployment};
-use bisection::ledger::{
-    Context, Ledger, Parent, Registry, Rules, State, Undo, genesis_id, inbox,
-};
+use bisection::ledger::{Context, Ledger, Parent, Registry, Rules, State, Undo, genesis_id, inbox};
 
 use super::events::{Assertion, Event, events};
 use crate::ledger::{Domain, Hash, curve};

@@ -12,7 +12,8 @@ pub use bisection::ledger::request::{Delegation, Domain, Receipt, Request, Sampl
 pub use bisection::ledger::{Account, Invalid, Rules};
 pub(crate) use encode::Fields;
 pub use encode::{
-    decode_delegation, decode_request, decode_withdrawal, encode_delegation, encode_request, encode_withdrawal,
+    decode_delegation, decode_request, decode_withdrawal, encode_delegation, encode_request,
+    encode_withdrawal,
 };
 pub use sign::{curve, decimals, recover, sampling_is_signable, sign};
 pub use twin::{InferenceStep, Twin, parameters};

@@ -91,9 +91,13 @@ pub(super) async fn begin(config: &Config, signer: PrivateKeySigner) -> Result<B
     };
     let (sealer, writer) = SealerHandle::start(parts, fatal.clone()).await?;
     let l1 = prepared.as_ref().map(Prepared::shared);
-    let tasks = prepared.map(|prepared| prepared.start(db.clone(), Arc::clone(&book), sealer.clone(), &models));
+    let tasks =
+        prepared.map(|prepared| prepared.start(db.clone(), Arc::clone(&book), sealer.clone(), &models));
     let mut terms = config.terms();
-    terms.margin = terms.margin.saturating_add(posting.slack());
+    if posting.posts() {
+        // Until it is posted, in a batch whose time lies ahead; and it takes a while to be executed before.
+        terms.margin = terms.margin.saturating_add(posting.slack()).saturating_add(terms.margin / 4);
+    }
     let service = Service {
         models,
         book,

@@ -87,7 +87,9 @@ pub async fn start(config: Config, signer: PrivateKeySigner) -> Result<Running, 
     let begin::Begun { service, writer, received, posting } = begin::begin(&config, signer).await?;
     let dev_key = if config.dev && posting.is_none() { Some(dev::key(&service).await?) } else { None };
     if posting.is_none() {
-        tracing::warn!("nothing is posted to L1: receipts are signed and stored, and no bond stands behind them");
+        tracing::warn!(
+            "nothing is posted to L1: receipts are signed and stored, and no bond stands behind them"
+        );
     }
     let resumed = received.len();
     if resumed > 0 {

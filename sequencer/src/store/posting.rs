@@ -221,7 +221,8 @@ impl Db {
 
     /// All batches that an epoch's receipts were ever put in.
     pub async fn batches(&self, epoch: u32) -> Result<Vec<BatchRow>, StoreError> {
-        let select = "SELECT hash, parent, from_number, to_number, left_out, time, data FROM batches WHERE epoch = $1";
+        let select =
+            "SELECT hash, parent, from_number, to_number, left_out, time, data FROM batches WHERE epoch = $1";
         let rows: Vec<BatchColumns> = with_reader!(self, pool => {
             sqlx::query_as(select).bind(i64::from(epoch)).fetch_all(pool).await?
         });

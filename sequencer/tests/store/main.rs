@@ -2,7 +2,10 @@
 
 mod postgres;
 
-use sequencer::store::{Db, Delegated, Group, Inferred, Numbered, Received, StoreError};
+use sequencer::store::{
+    BatchRow, BlockRow, Db, Delegated, Group, Inferred, Mark, Numbered, Received, Signed, StoreError,
+    Withdrawn,
+};
 
 use postgres::Postgres;
 
@@ -58,7 +61,7 @@ async fn what_is_committed_is_found(db: &Db) {
     let (epoch, receipt) = found.receipt.unwrap();
     assert_eq!((epoch, receipt.number, receipt.signature, receipt.payee), (3, 42, [40; 64], [42; 20]));
     assert_eq!(found.result.unwrap(), (4, vec![42; 8], (1 << 100) + 42, 1));
-    assert_eq!((found.status, found.batch), (1, None));
+    assert_eq!(found.status, 1);
     assert!(db.find(&[200; 32]).await.unwrap().is_none());
     let numbers: Vec<u64> = db.receipts_from(3, 90, 50).await.unwrap().iter().map(|r| r.number).collect();
     assert_eq!(numbers, (90..100).collect::<Vec<_>>());
@@ -133,6 +136,65 @@ async fn delegations_and_accounts_are_loaded(db: &Db) {
     assert!(found.request.is_none() && found.result.is_none() && found.receipt.unwrap().1.op == 5);
 }
 
+async fn what_is_posted_is_kept(db: &Db) {
+    begin(db).await.unwrap();
+    let withdrawn = Withdrawn { hash: [9; 32], account: 1, body: vec![8; 56], signature: [7; 64] };
+    let delegated =
+        Delegated { hash: [8; 32], account: 5, delegate: [8; 20], body: vec![9; 104], signature: [1; 64] };
+    let mark = |number, cursor| Mark { number, cursor, acc: [cursor as u8; 32] };
+    let mut first = group(0, 1);
+    first.receipts.push(Numbered { op: 4, ..numbered(1, 9) });
+    first.receipts.push(Numbered { op: 5, ..numbered(2, 8) });
+    (first.withdrawn, first.delegated, first.marks) = (vec![withdrawn], vec![delegated], vec![mark(0, 2)]);
+    db.commit(&first).await.unwrap();
+    // Where the inbox is read on is told by numbers: only their one writer says it.
+    let late = Group { epoch: 3, first: 1, marks: vec![mark(1, 3)], ..Group::default() };
+    assert!(matches!(db.commit(&late).await.unwrap_err(), StoreError::Fenced { found: 3, .. }));
+    let next = Group { epoch: 3, first: 3, marks: vec![mark(3, 4)], ..Group::default() };
+    db.commit(&next).await.unwrap();
+    db.commit(&next).await.unwrap();
+    assert_eq!(db.marks(3).await.unwrap(), [mark(0, 2), mark(3, 4)]);
+    let moved = Mark { acc: [0; 32], ..mark(3, 4) };
+    db.move_mark(3, &moved).await.unwrap();
+    assert_eq!(db.marks(3).await.unwrap()[1], moved);
+    let promised = db.promised(3, 0, 3).await.unwrap();
+    assert_eq!(promised.iter().map(|p| p.number).collect::<Vec<_>>(), [0, 1, 2]);
+    assert!(matches!(&promised[0].what, Signed::Inference { length: 4, fee, .. } if *fee == 1 << 100));
+    assert!(matches!(&promised[1].what, Signed::Withdrawal { body, .. } if body.len() == 56));
+    assert!(matches!(&promised[2].what, Signed::Delegation { body, .. } if body.len() == 104));
+    assert_eq!(db.promised(3, 1, 2).await.unwrap().len(), 1);
+    let batch = BatchRow {
+        hash: [1; 32],
+        parent: [2; 32],
+        from: 0,
+        to: 3,
+        left_out: vec![1, 1 << 40],
+        time: 77,
+        data: vec![5; 1000],
+    };
+    db.keep_batch(3, &batch).await.unwrap();
+    db.keep_batch(3, &batch).await.unwrap();
+    assert_eq!(db.batches(3).await.unwrap(), std::slice::from_ref(&batch));
+    assert_eq!(db.batch_data(&[1; 32]).await.unwrap(), Some(batch.data));
+    assert_eq!((db.batches(4).await.unwrap(), db.batch_data(&[3; 32]).await.unwrap()), (vec![], None));
+    let block = |number: u64, logs: usize| BlockRow {
+        number,
+        hash: [number as u8; 32],
+        parent: [number as u8 - 1; 32],
+        time: number * 12,
+        logs: vec![1; logs],
+    };
+    for number in 60..=64 {
+        db.keep_block(&block(number, usize::from(number == 61)), 63).await.unwrap();
+    }
+    assert_eq!(db.blocks().await.unwrap(), [block(61, 1), block(63, 0), block(64, 0)]);
+    db.forget_blocks(63).await.unwrap();
+    assert_eq!(db.blocks().await.unwrap(), [block(61, 1)]);
+    db.keep_l1_result(&[4; 32], 3, &[1, 2]).await.unwrap();
+    db.keep_l1_result(&[4; 32], 9, &[9]).await.unwrap();
+    assert_eq!(db.l1_results().await.unwrap(), [([4; 32], 3, vec![1, 2])]);
+}
+
 macro_rules! suite {
     ($($name:ident),* $(,)?) => {
         mod sqlite {
@@ -165,6 +227,7 @@ suite!(
     two_writers_cannot_both_count,
     what_is_received_waits_until_it_is_executed_or_given_up,
     delegations_and_accounts_are_loaded,
+    what_is_posted_is_kept,
 );
 
 #[tokio::test]

@@ -27,10 +27,12 @@ pub(crate) struct Anvil {
 }
 
 fn binary() -> PathBuf {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let ours = root.join(".cache/tools/bin/anvil");
+    // Of whichever crate's tests these are.
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let ours =
+        here.ancestors().map(|folder| folder.join(".cache/tools/bin/anvil")).find(|file| file.exists());
     // On a processor for which there is no locked one, the set-up says that it must be in the PATH.
-    if ours.exists() { ours } else { PathBuf::from("anvil") }
+    ours.unwrap_or_else(|| PathBuf::from("anvil"))
 }
 
 impl Anvil {
