@@ -33,7 +33,7 @@ impl Kind {
     /// What sequencer and defender are told to do.
     pub(super) fn lie(self) -> Lie {
         match self {
-            Self::WrongToken => Lie { sequencer: "token", defender: Some("stubborn") },
+            Self::WrongToken => Lie { sequencer: "token", defender: Some("false-element") },
             Self::WrongLedger => Lie { sequencer: "ledger", defender: None },
             Self::EarlyStop => Lie { sequencer: "early-stop", defender: None },
             Self::GarbageTrace => Lie { sequencer: "garbage-trace", defender: Some("garbage-trace") },

@@ -7,7 +7,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use alloy::primitives::{B256, U256};
+use alloy::primitives::{B256, I256, U256};
 use anyhow::Context;
 use bindings::l1::Sender;
 use serde_json::{Value, json};
@@ -69,7 +69,10 @@ impl Tour<'_> {
         let receipt = &answer.body["refute"]["receipt"];
         (self.say)(&format!(
             "     agent  receipt {} promises output {} by {}, {:.2} s after the question",
-            receipt["number"], receipt["output"], receipt["deadline"], answer.receipt_seconds
+            receipt["number"],
+            receipt["output"].as_str().unwrap_or_default(),
+            receipt["deadline"],
+            answer.receipt_seconds
         ));
         let posted = self.until(&answer, &["posted", "challenged", "final"]).await?;
         let last = self.until(&answer, &["final"]).await?;
@@ -83,11 +86,9 @@ impl Tour<'_> {
     /// A proposer that lies, until the truth is final.
     async fn lie(&mut self, kind: Kind) -> anyhow::Result<Refuted> {
         (self.say)(&format!("\n--- The proposer cheats: {}", kind.description()));
-        let (l1, deployment) = (self.devnet.l1.clone(), self.devnet.deployment.clone());
-        let vault = async |role: Role| in_vault(&l1, &deployment, role.address()?).await;
+        let before = self.worths().await?;
         self.devnet.start_services(Some(kind.lie())).await?;
         self.narrator.forget();
-        let before = (vault(Role::Challenger).await?, vault(Role::Agent).await?);
         let answer = self.ask("Name the capital of France.", 24).await?;
         self.wait("a rejection", |seen| matches!(seen, Seen::Rejected(_))).await?;
         let seconds = self.narrator.dispute.opened.map_or(0.0, |opened| opened.elapsed().as_secs_f64());
@@ -97,16 +98,29 @@ impl Tour<'_> {
         let promised = &answer.body["refute"]["receipt"]["output"];
         anyhow::ensure!(*promised == output.to_string(), "what became final is not what was computed");
         (self.say)(&format!("     agent  the honest result {} is final after all", short(output)));
-        let claimed = if kind.breaks_receipt() {
+        if kind.breaks_receipt() {
             self.claim(&answer).await?;
-            vault(Role::Agent).await?.saturating_sub(before.1)
-        } else {
-            U256::ZERO
-        };
-        let won = vault(Role::Challenger).await?.saturating_sub(before.0);
-        anyhow::ensure!(won > U256::ZERO, "the challenger was not paid");
-        let stake = U256::from(0);
-        Ok(Refuted { kind, dispute, seconds, last, won, claimed, stake })
+        }
+        let after = self.worths().await?;
+        let [proposer, challenger, agent] = std::array::from_fn(|i| change(before[i], after[i]));
+        anyhow::ensure!(proposer < I256::ZERO, "the proposer has lost nothing");
+        anyhow::ensure!(challenger > I256::ZERO, "the challenger was not paid");
+        anyhow::ensure!(
+            !kind.breaks_receipt() || agent > I256::ZERO,
+            "the agent was not paid for its receipt"
+        );
+        Ok(Refuted { kind, dispute, seconds, last, proposer, challenger, agent })
+    }
+
+    /// Ether and vault of proposer, challenger and agent, in wei.
+    async fn worths(&self) -> anyhow::Result<[U256; 3]> {
+        let (l1, deployment) = (&self.devnet.l1, &self.devnet.deployment);
+        let mut worths = [U256::ZERO; 3];
+        for (worth, role) in worths.iter_mut().zip([Role::Sequencer, Role::Challenger, Role::Agent]) {
+            let who = role.address()?;
+            *worth = l1.balance(who).await?.saturating_add(in_vault(l1, deployment, who).await?);
+        }
+        Ok(worths)
     }
 
     async fn ask(&self, question: &str, max_tokens: u32) -> anyhow::Result<Answer> {
@@ -175,4 +189,10 @@ impl Tour<'_> {
         (self.say)(&format!("     agent  claims for its receipt: {}", found.words));
         self.listen().await
     }
+}
+
+/// The difference of two amounts of wei.
+fn change(before: U256, after: U256) -> I256 {
+    let amount = |wei: U256| I256::try_from(wei).unwrap_or(I256::MAX);
+    amount(after).saturating_sub(amount(before))
 }

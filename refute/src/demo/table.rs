@@ -1,6 +1,6 @@
 //! What the tour has shown, in numbers.
 
-use alloy::primitives::U256;
+use alloy::primitives::I256;
 use alloy::primitives::utils::format_ether;
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -25,12 +25,11 @@ pub(crate) struct Refuted {
     pub(super) seconds: f64,
     /// From the question until the truth is final.
     pub(super) last: f64,
-    /// What the challenger has in the vault more than before, its bond not counted.
-    pub(super) won: U256,
-    /// What the agent was paid for its broken receipt.
-    pub(super) claimed: U256,
-    /// What the proposer lost.
-    pub(super) stake: U256,
+    /// What the parties have more than before in ether and vault together, in wei: gas is paid, bonds are back, receipts
+    /// are claimed.
+    pub(super) proposer: I256,
+    pub(super) challenger: I256,
+    pub(super) agent: I256,
 }
 
 /// All of it.
@@ -48,8 +47,8 @@ impl Summary {
         let refuted = self.refuted.iter().map(|x| {
             json!({"cheat": name(x.kind), "rounds": x.dispute.rounds, "transactions": x.dispute.transactions,
                 "gas": x.dispute.gas, "seconds": x.seconds, "final_seconds": x.last,
-                "stake_lost_wei": x.stake.to_string(), "challenger_won_wei": x.won.to_string(),
-                "receipt_paid_wei": x.claimed.to_string()})
+                "proposer_wei": x.proposer.to_string(), "challenger_wei": x.challenger.to_string(),
+                "agent_wei": x.agent.to_string()})
         });
         json!({
             "honest": {"receipt_seconds": self.honest.receipt, "posted_seconds": self.honest.posted,
@@ -77,11 +76,11 @@ impl Summary {
         if !self.refuted.is_empty() {
             text.push_str(&format!(
                 "\n{:<14} {:>6} {:>5} {:>9} {:>8} {:>9} {:>10} {:>12} {:>12}\n",
-                "Cheat", "rounds", "txs", "gas", "dispute", "truth", "stake", "challenger", "receipt"
+                "Cheat", "rounds", "txs", "gas", "dispute", "truth", "proposer", "challenger", "agent"
             ));
             text.push_str(&format!(
                 "{:<14} {:>6} {:>5} {:>9} {:>8} {:>9} {:>10} {:>12} {:>12}\n",
-                "", "", "", "", "", "final", "lost", "won", "paid"
+                "", "", "", "", "", "final", "ether", "ether", "ether"
             ));
         }
         for x in &self.refuted {
@@ -93,9 +92,9 @@ impl Summary {
                 x.dispute.gas,
                 x.seconds,
                 x.last,
-                ether(x.stake),
-                ether(x.won),
-                ether(x.claimed),
+                ether(x.proposer),
+                ether(x.challenger),
+                ether(x.agent),
             ));
         }
         text.push_str(&format!("\nAll of it in {:.0} s.", self.seconds));
@@ -107,8 +106,9 @@ fn name(kind: Kind) -> String {
     kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Ether with four places.
-fn ether(wei: U256) -> String {
-    let text = format_ether(wei);
-    text.find('.').map_or_else(|| text.clone(), |dot| text.chars().take(dot + 5).collect())
+/// Ether with its sign and four places.
+fn ether(wei: I256) -> String {
+    let text = format_ether(wei.unsigned_abs());
+    let short = text.find('.').map_or(text.as_str(), |dot| text.get(..dot + 5).unwrap_or(&text));
+    format!("{}{short}", if wei.is_negative() { "-" } else { "+" })
 }
