@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub(crate) mod bench;
+pub(crate) mod challenger;
 pub(crate) mod check;
 pub(crate) mod devnet;
 pub(crate) mod dispute;
