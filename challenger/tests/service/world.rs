@@ -67,7 +67,7 @@ impl Drop for Service {
 
 fn parameters() -> Parameters {
     let games = Games {
-        window: 7200,
+        window: 3600,
         proposer_budget: 1800,
         move_minimum: 900,
         trace_minimum: 1800,
@@ -233,7 +233,7 @@ impl World {
 
     /// Confirms an assertion after its window.
     pub(crate) async fn confirm(&self, assertion: B256) {
-        self.jump(7300);
+        self.jump(3700);
         let data = Assertions::confirmCall { assertion }.abi_encode();
         let sender = self.sender(RIVAL);
         sender.send(self.deployment.contracts.assertions, data.into(), U256::ZERO).await.unwrap();
