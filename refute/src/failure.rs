@@ -54,6 +54,10 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
         || error
             .downcast_ref::<StartError>()
             .is_some_and(|e| matches!(e, StartError::Config(_) | StartError::Model { .. }))
+        || error.downcast_ref::<challenger::service::StartError>().is_some_and(|e| {
+            use challenger::service::StartError::{Config, Deployment, Model};
+            matches!(e, Config(_) | Deployment(_) | Model(_))
+        })
         || error.is::<figment::Error>()
         || error.is::<ArtefactError>()
         || error.is::<TokenizerError>()

@@ -72,6 +72,8 @@ enum Command {
     Embed(embed::Arguments),
     /// Sell inference over HTTP, with a signed receipt for every answer
     Sequencer(sequencer::Arguments),
+    /// Check everything that is posted to L1, and dispute what is wrong or defend what is right
+    Challenger(command::challenger::Arguments),
     /// Say where a rollup stands: batches, windows, games, the queue
     Status(status::Arguments),
     /// A scripted tour on a devnet: question, receipt, finality, then proposers that cheat
@@ -117,7 +119,8 @@ fn main() -> ExitCode {
 
 /// The log goes to standard error. A service says what it does; a command says what went wrong.
 fn start_log(cli: &Cli) {
-    let level = if matches!(cli.command, Command::Sequencer(_)) { "info" } else { "error" };
+    let service = matches!(cli.command, Command::Sequencer(_) | Command::Challenger(_));
+    let level = if service { "info" } else { "error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let log = log.with_ansi(std::io::stderr().is_terminal());
@@ -136,6 +139,7 @@ fn run_command(command: &Command, console: &Console) -> anyhow::Result<ExitCode>
         Command::Run(arguments) => run::run(arguments, console),
         Command::Embed(arguments) => embed::run(arguments, console),
         Command::Sequencer(arguments) => sequencer::run(arguments, console),
+        Command::Challenger(arguments) => command::challenger::run(arguments, console),
         Command::Status(arguments) => status::run(arguments, console),
         Command::Demo(arguments) => command::demo::run(arguments, console),
         Command::Devnet(arguments) => command::devnet::run(arguments, console),

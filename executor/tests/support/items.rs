@@ -22,10 +22,15 @@ pub const SAMPLED: Sampling =
 
 /// Imports a small model.
 pub fn model(architecture: Architecture, shape: Shape, kv_bits: u32) -> Model {
+    Model::from_bytes(&artefact(architecture, shape, kv_bits)).unwrap()
+}
+
+/// The bytes of a small model.
+pub fn artefact(architecture: Architecture, shape: Shape, kv_bits: u32) -> Vec<u8> {
     let engine = |m: Model| Ok(Box::new(Native::new(&m, 1, None).unwrap()) as Box<dyn Engine>);
     let source = tiny::model(architecture, 3, shape);
     let options = Options { precision: Precision::W8, kv_bits };
-    Model::from_bytes(&import(&source, options, &engine, &mut |_| {}).unwrap()).unwrap()
+    import(&source, options, &engine, &mut |_| {}).unwrap()
 }
 
 /// A right output of a model.

@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub(crate) mod bench;
+pub(crate) mod challenger;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod devnet;

@@ -108,7 +108,7 @@ fn say(running: &Running, console: &Console) -> std::io::Result<()> {
 }
 
 /// Ctrl-C or SIGTERM: open requests may end. A second time: at once.
-async fn stop_on_signal(shutdown: CancellationToken) {
+pub(crate) async fn stop_on_signal(shutdown: CancellationToken) {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     for _ in 0..2 {
         tokio::select! {

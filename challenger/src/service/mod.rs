@@ -1,0 +1,220 @@
+//! The challenger as a service: follows a rollup on L1, computes everything again, and disputes or defends.
+//!
+//! Nothing is stored. What it does is a function of the chain up to a block ([`view`]), of the models that it has
+//! ([`models`]), and of its key: after a restart, or a reorganisation, it plans the same moves again, and one that is made
+//! already would revert and is not paid for.
+
+mod batch;
+mod book;
+mod config;
+mod games;
+mod hand;
+mod heads;
+mod http;
+mod judge;
+mod metrics;
+mod models;
+mod player;
+mod questions;
+mod traces;
+mod view;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use alloy::signers::local::PrivateKeySigner;
+use bindings::deployment::{Deployment, DeploymentError};
+use bindings::l1::{L1, L1Error, Patience, Policy, Sender};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use batch::BatchError;
+pub use config::{Cheat, Config, Mode};
+use hand::Hand;
+use heads::Heads;
+use judge::Judge;
+pub use judge::JudgeError;
+pub use metrics::Metrics;
+pub use models::ModelError;
+use models::Models;
+pub use player::PlayError;
+use player::{Now, Player};
+use traces::Traces;
+pub use traces::TracesError;
+
+/// The chain of anvil and hardhat: the only one on which a defender may cheat.
+const DEVELOPMENT_CHAIN: u64 = 31_337;
+
+/// Why a challenger does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something in the configuration.
+    #[error("{0}")]
+    Config(String),
+    /// The deployment.
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
+    /// A model.
+    #[error("a model cannot be used: {0}")]
+    Model(#[from] ModelError),
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] L1Error),
+    /// The address.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A challenger that runs.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// Where `/healthz`, `/readyz` and `/metrics` are.
+    pub address: SocketAddr,
+    /// What it has counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Runs a challenger until `shutdown`. `key` is the account that pays; only a watcher needs none.
+pub async fn run(
+    config: Config,
+    key: Option<PrivateKeySigner>,
+    shutdown: CancellationToken,
+    started: impl FnOnce(&Running),
+) -> Result<(), StartError> {
+    let service = tokio::select! {
+        service = Service::start(&config, key) => service?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let listener = TcpListener::bind(config.listen).await;
+    let fail = |source| StartError::Listen { address: config.listen, source };
+    let listener = listener.map_err(fail)?;
+    let running =
+        Running { address: listener.local_addr().map_err(fail)?, metrics: Arc::clone(&service.metrics) };
+    let stop = shutdown.clone().cancelled_owned();
+    let routes = http::router(Arc::clone(&service.metrics));
+    let server = tokio::spawn(axum::serve(listener, routes).with_graceful_shutdown(stop).into_future());
+    tracing::info!(address = %running.address, mode = ?config.mode, "the challenger runs");
+    started(&running);
+    tokio::select! {
+        () = service.work(&config) => {}
+        // A transaction under way is left where it is: the next life finds it mined, or replaces it.
+        () = shutdown.cancelled() => {}
+    }
+    if let Ok(Err(error)) = server.await {
+        tracing::warn!(%error, "the listener ended badly");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// All parts of a challenger.
+struct Service {
+    node: L1,
+    deployment: Deployment,
+    judge: Judge,
+    player: Option<Player>,
+    metrics: Arc<Metrics>,
+}
+
+impl Service {
+    async fn start(config: &Config, key: Option<PrivateKeySigner>) -> Result<Self, StartError> {
+        if key.is_none() && config.mode != Mode::Watch {
+            let message = "who disputes or defends pays for moves: name a keystore with --keystore and its password's \
+                           file with --password-file (`refute keystore` makes one), or only --mode watch";
+            return Err(StartError::Config(message.into()));
+        }
+        let deployment = Deployment::load(&config.deployment)?;
+        if config.cheat.is_some() && (deployment.chain_id != DEVELOPMENT_CHAIN || config.mode != Mode::Defend)
+        {
+            let message = "only a defender on a development chain (31337) may cheat";
+            return Err(StartError::Config(message.into()));
+        }
+        let node = L1::connect(&config.l1, Some(deployment.chain_id), Patience::default()).await?;
+        deployment.check(&node).await?;
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        let (paths, threads) = (config.models.clone(), config.threads.unwrap_or_else(processors));
+        let models = tokio::task::spawn_blocking(move || Models::open(&paths, threads.max(1))).await;
+        let models = models.map_err(|e| StartError::Config(format!("opening the models failed: {e}")))??;
+        let models = Arc::new(Mutex::new(models));
+        let metrics = Arc::new(Metrics::new());
+        let bounds = (config.positions.max(1), config.depth as u64);
+        let rules = batch::rules(&deployment);
+        let judge = Judge::new(rules, Arc::clone(&models), bounds, Arc::clone(&metrics));
+        let policy = Policy { poll: Duration::from_millis(config.poll_ms.max(1)), ..Policy::default() };
+        let player = key.filter(|_| config.mode != Mode::Watch).map(|key| {
+            let hand = Hand::new(Sender::new(node.clone(), key, policy), Arc::clone(&metrics));
+            let terms = (config.mode, config.cheat, config.confirmations, config.sweep);
+            let traces = Traces::new(models);
+            Player::new(node.clone(), deployment.clone(), terms, hand, traces, Arc::clone(&metrics))
+        });
+        Ok(Self { node, deployment, judge, player, metrics })
+    }
+
+    /// Looks, judges and plays, for ever. What fails is done again.
+    async fn work(mut self, config: &Config) {
+        let from = config.from_block.unwrap_or(self.deployment.block);
+        let mut heads = None;
+        loop {
+            let more = match self.round(&mut heads, from, config.depth).await {
+                Ok(more) => more,
+                Err(error) => {
+                    tracing::warn!(%error, "a round failed; it is repeated");
+                    self.metrics.errors.inc();
+                    self.metrics.not_ready(Some(error.to_string()));
+                    false
+                }
+            };
+            if !more {
+                tokio::time::sleep(Duration::from_millis(config.poll_ms.max(1))).await;
+            }
+        }
+    }
+
+    /// One round. Is there more to do at once.
+    async fn round(&mut self, heads: &mut Option<Heads>, from: u64, depth: usize) -> Result<bool, PlayError> {
+        let mut current = match heads.take() {
+            Some(heads) => heads,
+            None => Heads::new(self.node.clone(), self.deployment.contracts, from, depth).await?,
+        };
+        let looked = match current.look().await {
+            Ok(looked) => looked,
+            // Deeper than what is kept: everything is read again.
+            Err(error @ L1Error::Unreadable { method: "eth_getBlock", .. }) => return Err(error.into()),
+            Err(error) => {
+                *heads = Some(current);
+                return Err(error.into());
+            }
+        };
+        let current = heads.insert(current);
+        let block = current.block();
+        self.metrics.block.set(i64::try_from(block.number).unwrap_or(i64::MAX));
+        if looked.gone > 0 {
+            tracing::warn!(blocks = looked.gone, "a reorganisation");
+            self.metrics.gone.inc_by(looked.gone as u64);
+        }
+        let view = current.view();
+        let judged = self.judge.advance(&self.node, view, block.number).await;
+        if !looked.done {
+            judged?;
+            return Ok(true);
+        }
+        let played = match &self.player {
+            Some(player) => player.act(&mut self.judge, Now { view, block }).await,
+            None => Ok(()),
+        };
+        let more = judged?;
+        played?;
+        let missing = self.judge.missing();
+        self.metrics.missing.set(i64::try_from(missing.len()).unwrap_or(i64::MAX));
+        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let why = (!missing.is_empty()).then(|| format!("models are missing: {}", missing.join(", ")));
+        self.metrics.not_ready(why);
+        Ok(more)
+    }
+}

@@ -1,0 +1,13 @@
+//! The challenger as a service, on a real node: what is right is confirmed without it, and whatever is wrong is rejected by
+//! it, whoever answers, whoever else asks, and whatever happens to it or to the chain meanwhile.
+
+mod anvil;
+#[path = "../../../executor/tests/support/mod.rs"]
+mod support;
+
+mod defence;
+mod disputes;
+mod interruptions;
+mod proposer;
+mod rival;
+mod world;
