@@ -202,6 +202,7 @@ impl Prepared {
             cheat: settings.cheat,
             head,
             last,
+            leaving: HashMap::new(),
             waiting: None,
             differing: HashSet::new(),
             cheats: HashSet::new(),

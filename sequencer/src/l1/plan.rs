@@ -110,11 +110,6 @@ impl Plan {
         self.entries = state.entries(self.position.cursor, to);
     }
 
-    /// Entries in it.
-    pub(super) fn entry_count(&self) -> u64 {
-        self.cursor.saturating_sub(self.position.cursor)
-    }
-
     /// Makes the batch of receipts up to `sealed`, within limits.
     pub(super) async fn make(
         &self,

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cheat::Cheat;
 use super::plan::{Limits, Outcome, Plan, PlanError, Planned, outlook};
-use super::state::{Shared, Span};
+use super::state::{Shared, Span, State};
 use super::view::Entered;
 use crate::book::Book;
 use crate::ledger::{Account, Delegation, Hash};
@@ -66,6 +66,8 @@ pub(super) struct Poster {
     pub(super) head: Hash,
     /// The batch that was stored last.
     pub(super) last: Option<BatchRow>,
+    /// What was set aside last for withdrawals in the inbox.
+    pub(super) leaving: HashMap<u32, u128>,
     /// Since when something waits to be posted.
     pub(super) waiting: Option<Instant>,
     /// Batches after which accounts have something else than was promised.
@@ -192,7 +194,7 @@ impl Poster {
     }
 
     /// Withdrawals in the inbox count as done as soon as they are seen.
-    fn set_leaving_aside(&self) {
+    fn set_leaving_aside(&mut self) {
         let state = self.shared.read();
         let mut amounts: HashMap<u32, u128> = HashMap::new();
         for entered in state.view.entries.iter().skip(state.taken as usize) {
@@ -202,7 +204,10 @@ impl Poster {
             }
         }
         drop(state);
-        self.book.leaving(&amounts);
+        if self.leaving != amounts {
+            self.book.leaving(&amounts);
+            self.leaving = amounts;
+        }
     }
 
     /// Takes entries that are deep enough into the order of promises.
@@ -231,29 +236,33 @@ impl Poster {
 
     /// Posts the next batch, if it is due.
     async fn post(&mut self) -> Result<(), PostError> {
-        let (plan, now, wrong) = {
+        let fixed = self.shared.fixed;
+        let sealed = self.db.next_number(fixed.epoch).await?;
+        let stored = {
             let state = self.shared.read();
-            let Shared { fixed, .. } = &*self.shared;
-            let plan = Plan::next(&state, fixed.proposer, fixed.epoch);
-            (plan, state.now(), state.view.wrong.is_some())
+            if state.view.wrong.is_some() {
+                return Ok(());
+            }
+            let position = state.position(fixed.proposer);
+            let (to, until) = state.segment(position);
+            let count = sealed.saturating_sub(position.number);
+            if count == 0 && to == position.cursor {
+                self.waiting = None;
+                return Ok(());
+            }
+            let stored = self.stored(&state, position.number);
+            let since = *self.waiting.get_or_insert_with(Instant::now);
+            let full = count >= self.terms.limits.items as u64 || until.is_some();
+            if stored.is_none() && !full && since.elapsed() < self.terms.age {
+                return Ok(());
+            }
+            stored
         };
-        if wrong {
-            return Ok(());
-        }
-        if let Some(row) = self.stored(&plan, now) {
+        if let Some(row) = stored {
             return self.send(row).await;
         }
-        let sealed = self.db.next_number(self.shared.fixed.epoch).await?;
-        let count = sealed.saturating_sub(plan.position.number);
-        if count == 0 && plan.entry_count() == 0 {
-            self.waiting = None;
-            return Ok(());
-        }
-        let since = *self.waiting.get_or_insert_with(Instant::now);
-        let full = count >= self.terms.limits.items as u64 || plan.until.is_some();
-        if !full && since.elapsed() < self.terms.age {
-            return Ok(());
-        }
+        // Copies the ledger: only when there is something to post.
+        let plan = Plan::next(&self.shared.read(), fixed.proposer, fixed.epoch);
         let shrink = 1 << (self.failures / 3).min(12);
         let limits = Limits {
             items: (self.terms.limits.items / shrink).max(1),
@@ -269,10 +278,11 @@ impl Poster {
     }
 
     /// The batch that was stored last, if it can still be posted.
-    fn stored(&self, plan: &Plan, now: u64) -> Option<BatchRow> {
+    fn stored(&self, state: &State, number: u64) -> Option<BatchRow> {
+        let (parent, now) = (state.view.parent().0, state.now());
         let fits = |row: &&BatchRow| {
-            let from = row.from == plan.position.number;
-            row.parent == plan.id.0 && from && row.time > now && self.failures == 0
+            let refuted = state.view.lost.iter().any(|lost| lost.batch.0 == row.hash);
+            row.parent == parent.0 && row.from == number && row.time > now && self.failures == 0 && !refuted
         };
         self.last.as_ref().filter(fits).cloned()
     }

@@ -11,4 +11,5 @@ mod postgres;
 mod proxy;
 mod rejection;
 mod reorganisation;
+mod stranger;
 mod support;
