@@ -8,7 +8,7 @@ MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 have() { "$DOCKER" image inspect "$1" >/dev/null 2>&1; }
 
-# build NAME : an image from a Dockerfile, or a tar archive with one, on standard input.
+# build NAME : an image from a Dockerfile on standard input.
 build() { DOCKER_BUILDKIT=1 "$DOCKER" build --network host --progress plain -q -t "$1" - >&2; }
 
 debian() {
@@ -20,7 +20,12 @@ debian() {
     trap "rm -rf --one-file-system '$folder'" EXIT
     debootstrap --variant=minbase bookworm "$folder/root" "$MIRROR" >"$folder/log" 2>&1 ||
         die "debootstrap failed: $(tail -3 "$folder/log")"
-    rm -rf "$folder"/root/var/cache/apt/archives/*.deb "$folder"/root/usr/share/{doc,locale,man}/*
+    # As the official image: apt keeps neither packages nor indexes, dpkg no documentation.
+    rm -rf "$folder"/root/var/cache/apt/* "$folder"/root/var/lib/apt/lists/* "$folder"/root/usr/share/{doc,locale,man}/*
+    printf '%s\n' 'Dir::Cache::pkgcache "";' 'Dir::Cache::srcpkgcache "";' 'APT::Keep-Downloaded-Packages "false";' \
+        >"$folder/root/etc/apt/apt.conf.d/docker-clean"
+    printf '%s\n' 'path-exclude /usr/share/doc/*' 'path-exclude /usr/share/man/*' 'path-exclude /usr/share/locale/*' \
+        >"$folder/root/etc/dpkg/dpkg.cfg.d/docker"
     tar -C "$folder/root" --numeric-owner -c . |
         "$DOCKER" import --change 'CMD ["bash"]' --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
             - refute-local/debian >/dev/null
@@ -28,23 +33,19 @@ debian() {
 
 # As the official slim image: a C compiler, and the toolchain with nothing that only developers use.
 rust() {
-    local folder sysroot
+    local container sysroot
     have refute-local/rust && return
     command -v rustc >/dev/null || die "Rust is missing: install it from https://rustup.rs, then run again"
     say "making refute-local/rust from this machine's toolchain"
-    folder=$(mktemp -d)
     sysroot=$(rustc --print sysroot)
-    cat >"$folder/Dockerfile" <<'END'
-FROM refute-local/debian
-RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-    ca-certificates gcc libc6-dev && rm -rf /var/lib/apt/lists/*
-COPY bin /usr/local/rust/bin
-COPY lib /usr/local/rust/lib
-ENV PATH=/usr/local/rust/bin:$PATH
-END
-    tar -c -C "$folder" Dockerfile -C "$sysroot" --exclude='lib/rustlib/src' --exclude='lib/rustlib/wasm*' \
-        --exclude='lib/rustlib/*/bin/*.dll' bin/cargo bin/rustc lib | build refute-local/rust
-    rm -rf "$folder"
+    container=$("$DOCKER" create --network host refute-local/debian bash -c 'apt-get update -q && apt-get install -y -q \
+        --no-install-recommends ca-certificates gcc libc6-dev && rm -rf /var/lib/apt/lists/*')
+    tar -C "$sysroot" --transform 's,^,rust/,' --exclude='lib/rustlib/src' --exclude='lib/rustlib/wasm*' \
+        -c bin/cargo bin/rustc lib | "$DOCKER" cp - "$container:/usr/local"
+    "$DOCKER" start --attach "$container" >/dev/null || die "a C compiler cannot be installed: does $MIRROR answer?"
+    "$DOCKER" commit --change 'ENV PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
+        --change 'CMD ["bash"]' "$container" refute-local/rust >/dev/null
+    "$DOCKER" rm "$container" >/dev/null
 }
 
 node() {

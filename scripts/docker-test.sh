@@ -86,7 +86,7 @@ finish() {
 }
 
 container() { compose ps -q "$1"; }
-agent() { compose run --rm agent --json rollup "$@"; }
+agent() { compose run --rm -T agent --json rollup "$@"; }
 field() { python3 -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 
 # until_healthy SERVICE...
@@ -130,7 +130,7 @@ check_logs() {
 
 mkdir -p "$WORK"
 chmod 700 "$WORK"
-[ -n "${REFUTE_IMAGE:-}" ] && [ -n "${L1_IMAGE:-}" ] || build
+if [ -z "${REFUTE_IMAGE:-}" ] || [ -z "${L1_IMAGE:-}" ]; then build; fi
 export REFUTE_IMAGE L1_IMAGE DOCKER
 model
 rm -rf "$WORK/secrets" "$WORK/env"
