@@ -18,15 +18,15 @@ debian() {
     folder=$(mktemp -d)
     # shellcheck disable=SC2064 # this folder, not a later one
     trap "rm -rf --one-file-system '$folder'" EXIT
-    debootstrap --variant=minbase bookworm "$folder/root" "$MIRROR" >"$folder/log" 2>&1 ||
+    debootstrap --variant=minbase bookworm "$folder/tree" "$MIRROR" >"$folder/log" 2>&1 ||
         die "debootstrap failed: $(tail -3 "$folder/log")"
     # As the official image: apt keeps neither packages nor indexes, dpkg no documentation.
-    rm -rf "$folder"/root/var/cache/apt/* "$folder"/root/var/lib/apt/lists/* "$folder"/root/usr/share/{doc,locale,man}/*
+    rm -rf "$folder"/tree/var/cache/apt/* "$folder"/tree/var/lib/apt/lists/* "$folder"/tree/usr/share/{doc,locale,man}/*
     printf '%s\n' 'Dir::Cache::pkgcache "";' 'Dir::Cache::srcpkgcache "";' 'APT::Keep-Downloaded-Packages "false";' \
-        >"$folder/root/etc/apt/apt.conf.d/docker-clean"
+        >"$folder/tree/etc/apt/apt.conf.d/docker-clean"
     printf '%s\n' 'path-exclude /usr/share/doc/*' 'path-exclude /usr/share/man/*' 'path-exclude /usr/share/locale/*' \
-        >"$folder/root/etc/dpkg/dpkg.cfg.d/docker"
-    tar -C "$folder/root" --numeric-owner -c . |
+        >"$folder/tree/etc/dpkg/dpkg.cfg.d/docker"
+    tar -C "$folder/tree" --numeric-owner -c . |
         "$DOCKER" import --change 'CMD ["bash"]' --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
             - refute-local/debian >/dev/null
 }
