@@ -103,12 +103,11 @@ until_healthy() {
 
 # Neither root, nor a way to become it, nor a file system to change.
 check_confined() {
-    local service id user
+    local service id users
     for service in "$@"; do
         id=$(container "$service")
-        for user in $("$DOCKER" top "$id" -eo uid | tail -n +2); do
-            [ "$user" != 0 ] || die "$service has a process of root"
-        done
+        users=$("$DOCKER" top "$id" -eo pid,uid | awk 'NR > 1 { print $2 }' | sort -u | xargs)
+        [[ $users =~ ^[1-9][0-9]*$ ]] || die "$service does not run as one user without rights: uid ${users:-unknown}"
         [ "$("$DOCKER" inspect -f '{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}' "$id")" = "true [ALL]" ] ||
             die "$service has capabilities or a file system that can be written"
         "$DOCKER" exec "$id" bash -c '! touch /etc/x /usr/local/bin/x 2>/dev/null' || die "$service can write to its system"
@@ -156,13 +155,14 @@ for _ in $(seq 60); do
     sleep 2
 done
 [ -n "$key" ] || die "the sequencer gives no API key within two minutes: $(cat "$WORK/key.log")"
-API_KEY=$key python3 scripts/docker-ask.py "$API" "$FINALITY_SECONDS"
+request=$(API_KEY=$key python3 scripts/docker-ask.py "$API" "$FINALITY_SECONDS")
 
 check_logs sequencer challenger defender
-say "a restart of everything finds what it left"
-compose restart -t 40 sequencer challenger defender >/dev/null 2>&1
-until_healthy sequencer challenger defender
-compose up -d "${services[@]}" >/dev/null 2>&1 # deploy runs again, and has nothing to do
-[ "$("$DOCKER" wait "$(compose ps -a -q deploy 2>/dev/null || container deploy)")" = 0 ] || die "deploy fails when all is done"
+say "everything is stopped, and started again"
+compose stop --timeout 40 >/dev/null 2>&1
+compose up -d "${services[@]}" >"$WORK/up.log" 2>&1 || die "compose cannot start again what it stopped: $(tail -n 5 "$WORK/up.log")"
 until_healthy "${services[@]}"
+[ "$("$DOCKER" inspect -f '{{.State.ExitCode}}' "$(compose ps -a -q deploy 2>/dev/null || container deploy)")" = 0 ] ||
+    die "deploy fails when all is done already"
+API_KEY=$key python3 scripts/docker-ask.py "$API" 60 "$request" >/dev/null
 say "docker/ works"
