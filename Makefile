@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build model model-minilm contracts test test-clients test-contracts snapshots halmos slither test-docker bench lint fmt vectors fuzz check-aarch64 clean
+.PHONY: help setup build model model-minilm devnet demo contracts test test-clients test-contracts snapshots halmos slither test-docker bench lint fmt vectors fuzz check-aarch64 clean
 
 export PRECISION KV FUZZ_SECONDS
 
@@ -18,6 +18,12 @@ model: setup build ## SmolLM2-135M-Instruct in .cache/models (PRECISION=w8|w16, 
 
 model-minilm: setup build ## all-MiniLM-L6-v2 in .cache/models (PRECISION=w8|w16)
 	@REFUTE=$${CARGO_TARGET_DIR:-target}/release/refute scripts/model.sh minilm
+
+devnet: ## a whole rollup on this machine until Ctrl-C; does its own set-up
+	@scripts/demo.sh devnet
+
+demo: ## a tour that ends by itself: question, receipt, finality, a cheat and its end (CHEAT=all for each kind of cheat)
+	@scripts/demo.sh demo $(if $(CHEAT),--cheat $(CHEAT))
 
 test: ## every test; does its own set-up
 	@scripts/test.sh

@@ -12,8 +12,10 @@ mod backend;
 mod claim;
 mod command;
 mod console;
+mod demo;
 mod devnet;
 mod failure;
+mod history;
 mod progress;
 mod prompt;
 mod result_file;
@@ -29,7 +31,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use command::{
-    bench, check, dispute, embed, generate, import, info, keystore, rollup, run, sequencer, trace, verify,
+    bench, check, dispute, embed, generate, import, info, keystore, rollup, run, sequencer, status, trace,
+    verify,
 };
 use console::Console;
 
@@ -69,6 +72,10 @@ enum Command {
     Embed(embed::Arguments),
     /// Sell inference over HTTP, with a signed receipt for every answer
     Sequencer(sequencer::Arguments),
+    /// Say where a rollup stands: batches, windows, games, the queue
+    Status(status::Arguments),
+    /// A scripted tour on a devnet: question, receipt, finality, then proposers that cheat
+    Demo(command::demo::Arguments),
     /// Run a whole rollup on this machine: L1 node, contracts, sequencer, challenger
     Devnet(command::devnet::Arguments),
     /// Deploy a rollup, announce models, pay into accounts, make API keys
@@ -129,6 +136,8 @@ fn run_command(command: &Command, console: &Console) -> anyhow::Result<ExitCode>
         Command::Run(arguments) => run::run(arguments, console),
         Command::Embed(arguments) => embed::run(arguments, console),
         Command::Sequencer(arguments) => sequencer::run(arguments, console),
+        Command::Status(arguments) => status::run(arguments, console),
+        Command::Demo(arguments) => command::demo::run(arguments, console),
         Command::Devnet(arguments) => command::devnet::run(arguments, console),
         Command::Rollup(command) => rollup::run(command, console),
         Command::Keystore(arguments) => keystore::run(arguments, console),

@@ -31,7 +31,8 @@ async fn a_rollup_is_deployed_and_takes_a_deposit() {
     let at = made.contracts;
     let sequencer = node.call(at.assertions, &Assertions::sequencerCall {}, latest).await.unwrap();
     assert_eq!(sequencer, anvil.key(1).address());
-    let genesis = node.call(at.assertions, &Assertions::chainCall { height: U256::ZERO }, latest).await.unwrap();
+    let genesis =
+        node.call(at.assertions, &Assertions::chainCall { height: U256::ZERO }, latest).await.unwrap();
     assert_ne!(genesis, B256::ZERO);
     let deposit = Inbox::depositCall { owner: sender.account() };
     let data = alloy::sol_types::SolCall::abi_encode(&deposit);

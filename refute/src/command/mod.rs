@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod demo;
 pub(crate) mod devnet;
 pub(crate) mod dispute;
 pub(crate) mod embed;
@@ -13,5 +14,6 @@ pub(crate) mod rollup;
 pub(crate) mod run;
 pub(crate) mod sequencer;
 mod source;
+pub(crate) mod status;
 pub(crate) mod trace;
 pub(crate) mod verify;

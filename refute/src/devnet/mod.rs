@@ -193,7 +193,7 @@ impl Devnet {
     fn sequencer_config(&self) -> anyhow::Result<PathBuf> {
         let folder = &self.options.folder;
         let mut text = format!(
-            "listen = \"127.0.0.1:{}\"\nstore = \"sqlite:{}\"\nconfirmations = 1\nbatch_seconds = 4\ndefender = \"{}\"\n",
+            "listen = \"127.0.0.1:{}\"\nstore = \"sqlite:{}\"\nconfirmations = 1\nbatch_seconds = 4\nl1_poll_ms = 250\ndefender = \"{}\"\n",
             self.port,
             folder.join("sequencer.db").display(),
             Role::Defender.address()?,

@@ -199,6 +199,22 @@ impl L1 {
         self.ask("eth_getLogs", |p| async move { p.get_logs(filter).await }).await
     }
 
+    /// Logs of some contracts in a range of blocks, in order; nodes refuse ranges that are too long for them. With `about`,
+    /// only those with this first indexed field.
+    pub async fn logs_between(
+        &self,
+        blocks: std::ops::RangeInclusive<u64>,
+        of: &[Address],
+        about: Option<B256>,
+    ) -> Result<Vec<Log>, L1Error> {
+        let mut filter = Filter::new().select(blocks).address(of.to_vec());
+        if let Some(about) = about {
+            filter = filter.topic1(about);
+        }
+        let filter = &filter;
+        self.ask("eth_getLogs", |p| async move { p.get_logs(filter).await }).await
+    }
+
     /// The calldata of a transaction.
     pub async fn calldata(&self, hash: B256) -> Result<Option<Bytes>, L1Error> {
         use alloy::consensus::Transaction;
@@ -243,7 +259,8 @@ impl L1 {
             .await
     }
 
-    async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, L1Error> {
+    /// A transaction's receipt; `None` if it is not mined, or not any more.
+    pub async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, L1Error> {
         self.ask("eth_getTransactionReceipt", |p| async move { p.get_transaction_receipt(hash).await }).await
     }
 }

@@ -2,9 +2,11 @@
 
 mod announce;
 mod bond;
+mod claim;
 mod deploy;
 mod deposit;
 mod key;
+mod proof;
 
 use std::process::ExitCode;
 
@@ -12,8 +14,10 @@ use clap::Subcommand;
 
 pub(crate) use announce::announce_model;
 pub(crate) use bond::bond;
+pub(crate) use claim::{Promise, breach, claim};
 pub(crate) use deposit::deposit;
 pub(crate) use key::{Order, make as make_key};
+pub(crate) use proof::final_output;
 
 use crate::console::Console;
 
@@ -30,6 +34,10 @@ pub(crate) enum Rollup {
     Deposit(deposit::Arguments),
     /// Make an API key: a capped, expiring delegation of an account, registered with a sequencer
     Key(key::Arguments),
+    /// Find a request's result on L1 and ask the contract whether it is final; exit code 1 if it is not yet
+    Proof(proof::Arguments),
+    /// Be paid for a receipt that was broken; exit code 1 if it was not
+    Claim(claim::Arguments),
 }
 
 pub(crate) fn run(command: &Rollup, console: &Console) -> anyhow::Result<ExitCode> {
@@ -39,5 +47,7 @@ pub(crate) fn run(command: &Rollup, console: &Console) -> anyhow::Result<ExitCod
         Rollup::Bond(arguments) => bond::run(arguments, console),
         Rollup::Deposit(arguments) => deposit::run(arguments, console),
         Rollup::Key(arguments) => key::run(arguments, console),
+        Rollup::Proof(arguments) => proof::run(arguments, console),
+        Rollup::Claim(arguments) => claim::run(arguments, console),
     }
 }
