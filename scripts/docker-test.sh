@@ -156,6 +156,8 @@ for _ in $(seq 60); do
 done
 [ -n "$key" ] || die "the sequencer gives no API key within two minutes: $(cat "$WORK/key.log")"
 request=$(API_KEY=$key python3 scripts/docker-ask.py "$API" "$FINALITY_SECONDS")
+agent proof "$request" >/dev/null || die "the sequencer says that $request is final, and the contract does not"
+say "the contract confirms it"
 
 check_logs sequencer challenger defender
 say "everything is stopped, and started again"
