@@ -9,7 +9,7 @@ MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 have() { "$DOCKER" image inspect "$1" >/dev/null 2>&1; }
 
 # build NAME : an image from a Dockerfile on standard input.
-build() { DOCKER_BUILDKIT=1 "$DOCKER" build --network host --progress plain -q -t "$1" - >&2; }
+build() { DOCKER_BUILDKIT=1 "$DOCKER" build --network host --progress plain -q -t "$1" - >/dev/null; }
 
 debian() {
     local folder
@@ -38,7 +38,7 @@ rust() {
     command -v rustc >/dev/null || die "Rust is missing: install it from https://rustup.rs, then run again"
     say "making refute-local/rust from this machine's toolchain"
     sysroot=$(rustc --print sysroot)
-    container=$("$DOCKER" create --network host refute-local/debian bash -c 'apt-get update -q && apt-get install -y -q \
+    container=$("$DOCKER" create --network host refute-local/debian bash -c 'export DEBIAN_FRONTEND=noninteractive; apt-get update -q && apt-get install -y -q \
         --no-install-recommends ca-certificates gcc libc6-dev && rm -rf /var/lib/apt/lists/*')
     tar -C "$sysroot" --transform 's,^,rust/,' --exclude='lib/rustlib/src' --exclude='lib/rustlib/wasm*' \
         -c bin/cargo bin/rustc lib | "$DOCKER" cp - "$container:/usr/local"

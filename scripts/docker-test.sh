@@ -38,7 +38,7 @@ compose() {
 
 build() {
     local arguments=()
-    can_build || die "$DOCKER cannot use BuildKit: install the Debian package docker-buildx, or name another client in DOCKER"
+    can_build || die "$DOCKER cannot use BuildKit: install its buildx plugin, or name another client in DOCKER (Debian 12: /usr/bin/docker of docker.io)"
     if [ "${BASES:-}" = local ]; then
         scripts/docker-bases.sh
         arguments+=(--build-arg RUST_IMAGE=refute-local/rust --build-arg DEBIAN_IMAGE=refute-local/debian
