@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build model model-minilm devnet demo contracts test test-clients test-contracts snapshots halmos slither bench lint fmt vectors fuzz check-aarch64 clean
+.PHONY: help setup build model model-minilm devnet demo contracts test test-clients test-contracts snapshots halmos slither test-docker bench lint fmt vectors fuzz check-aarch64 clean
 
 export PRECISION KV FUZZ_SECONDS
 
@@ -30,6 +30,9 @@ test: ## every test; does its own set-up
 
 test-clients: ## the official OpenAI clients (Python, JavaScript) against a real sequencer
 	@REFUTE=$${REFUTE:-} scripts/clients.sh
+
+test-docker: ## docker/: builds the images, takes an inference to finality in them (BASES=local: pulls nothing)
+	@scripts/docker-test.sh
 
 contracts: ## the contracts, in .cache/contracts/out
 	@scripts/contracts.sh forge build

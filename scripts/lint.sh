@@ -22,8 +22,8 @@ deny() {
 
 tool cargo-deny
 no_home_paths
-for script in scripts/*.sh bench/*.sh .ci/run; do bash -n "$script"; done
-if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh bench/*.sh .ci/run; fi
+for script in scripts/*.sh docker/*.sh bench/*.sh .ci/run; do bash -n "$script"; done
+if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh docker/*.sh bench/*.sh .ci/run; fi
 cargo fmt --all --check
 scripts/contracts.sh forge fmt --check
 cargo clippy --locked --workspace --all-targets -- -D warnings

@@ -46,6 +46,8 @@ pub(super) struct Narrator {
     contracts: bindings::deployment::Contracts,
     names: BTreeMap<Address, &'static str>,
     next: u64,
+    /// The last transaction that counts as one of the dispute.
+    counted: Option<B256>,
     /// All that was seen, in order.
     pub(super) seen: Vec<Seen>,
     /// Since the last [`Narrator::forget`].
@@ -67,6 +69,7 @@ impl Narrator {
             contracts: deployment.contracts,
             names,
             next,
+            counted: None,
             seen: Vec::new(),
             dispute: Dispute::default(),
             posting: (0, 0),
@@ -90,7 +93,6 @@ impl Narrator {
             let logs = self.l1.logs(block.hash, &of).await?;
             let mut last = None;
             for log in &logs {
-                // A transaction with several logs is counted once.
                 let first = last != log.transaction_hash;
                 last = log.transaction_hash;
                 if let Some(line) = self.tell(log, first).await? {
@@ -112,7 +114,9 @@ impl Narrator {
         let (gas, from) = receipt.map_or((0, Address::ZERO), |receipt| (receipt.gas_used, receipt.from));
         let of_games =
             log.address() == self.contracts.dispute_game || log.address() == self.contracts.step_game;
-        if first && of_games {
+        // A transaction with several logs is counted once.
+        if of_games && self.counted != Some(hash) {
+            self.counted = Some(hash);
             self.dispute.transactions += 1;
             self.dispute.gas += gas;
         }
