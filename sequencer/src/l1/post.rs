@@ -359,7 +359,20 @@ impl Poster {
         let (parent, defender) = (B256::from(row.parent), self.terms.defender);
         let call = Batches::postCall { parent, defender, data };
         let to = self.deployment.contracts.batches;
-        let included = self.sender.send(to, call.abi_encode().into(), self.terms.stake).await?;
+        let mut sending = std::pin::pin!(self.sender.send(to, call.abi_encode().into(), self.terms.stake));
+        let included = loop {
+            tokio::select! {
+                included = &mut sending => break included?,
+                () = tokio::time::sleep(self.terms.poll) => {
+                    let state = self.shared.read();
+                    let there = state.view.nodes.iter().any(|node| node.batch.0 == row.hash);
+                    // A reorganisation took its parent, and the nonces of earlier transactions with it: plan again.
+                    if there || (state.synced.is_some() && state.view.parent().0.0 != row.parent) {
+                        return Ok(());
+                    }
+                }
+            }
+        };
         let number = included.receipt.block_number.unwrap_or_default();
         tracing::info!(batch = %Hash(row.hash), number, gas = included.receipt.gas_used, "a batch is posted");
         self.waiting = None;

@@ -1,5 +1,7 @@
 //! L1 takes blocks back: deposits, batches, both.
 
+use bindings::assertions::Assertions;
+
 use crate::support::{ETHER, Rollup, Server, key, parameters, until};
 
 #[tokio::test]
@@ -44,6 +46,11 @@ async fn a_deposit_that_goes_away_is_not_counted() {
     rollup.deposit(key(0).address(), ETHER).await;
     rollup.mine(3);
     server.balance(0, ETHER).await;
+    let tip = Assertions::tipCall {};
+    until("the first is posted", async || {
+        rollup.call(rollup.made.contracts.assertions, &tip).await.cursor == 1
+    })
+    .await;
     rollup.deposit(key(5).address(), 7 * ETHER).await;
     rollup.anvil.ask("anvil_rollback", "[1]");
     rollup.mine(4);

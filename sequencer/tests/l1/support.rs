@@ -119,6 +119,7 @@ impl Rollup {
             confirmations: 2,
             batch_seconds: 0,
             l1_poll_ms: 20,
+            raise_seconds: 3,
             drain: 2,
             ..Config::default()
         }
