@@ -47,11 +47,6 @@ async fn a_reorganisation_of_one_block_changes_nothing() {
     reorganisation(1).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reorganisation_of_twenty_blocks_changes_nothing() {
-    reorganisation(20).await;
-}
-
 /// Nine games that nobody goes on with are there first; the tenth decides, and no later than alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn nine_planted_challengers_change_neither_outcome_nor_delay() {
