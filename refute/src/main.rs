@@ -74,6 +74,9 @@ enum Command {
     Sequencer(sequencer::Arguments),
     /// Check everything that is posted to L1, and dispute what is wrong or defend what is right
     Challenger(command::challenger::Arguments),
+    /// Show the settings that a service would have, or what is wrong with them
+    #[command(subcommand)]
+    Config(command::config::Config),
     /// Say where a rollup stands: batches, windows, games, the queue
     Status(status::Arguments),
     /// A scripted tour on a devnet: question, receipt, finality, then proposers that cheat
@@ -140,6 +143,7 @@ fn run_command(command: &Command, console: &Console) -> anyhow::Result<ExitCode>
         Command::Embed(arguments) => embed::run(arguments, console),
         Command::Sequencer(arguments) => sequencer::run(arguments, console),
         Command::Challenger(arguments) => command::challenger::run(arguments, console),
+        Command::Config(config) => command::config::run(config, console),
         Command::Status(arguments) => status::run(arguments, console),
         Command::Demo(arguments) => command::demo::run(arguments, console),
         Command::Devnet(arguments) => command::devnet::run(arguments, console),

@@ -1,7 +1,7 @@
 //! The challenger as a service: follows a rollup on L1, computes everything again, and disputes or defends.
 //!
-//! Nothing is stored. What it does is a function of the chain up to a block ([`view`]), of the models that it has
-//! ([`models`]), and of its key: after a restart, or a reorganisation, it plans the same moves again, and one that is made
+//! Nothing is stored. What it does is a function of the chain up to a block (`view`), of the models that it has
+//! (`models`), and of its key: after a restart, or a reorganisation, it plans the same moves again, and one that is made
 //! already would revert and is not paid for.
 
 mod batch;

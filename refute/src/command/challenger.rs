@@ -100,13 +100,19 @@ pub(crate) struct Arguments {
     cheat: Option<Cheat>,
 }
 
-pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
+/// Prints the settings that would be used.
+pub(crate) fn show(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
     let config = settings(arguments)?;
+    let text = serde_json::to_string_pretty(&config)?;
+    console.show(&serde_json::to_value(&config)?, &text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
     if arguments.print_config {
-        let text = serde_json::to_string_pretty(&config)?;
-        console.show(&serde_json::to_value(&config)?, &text)?;
-        return Ok(ExitCode::SUCCESS);
+        return show(arguments, console);
     }
+    let config = settings(arguments)?;
     let key = match (&config.keystore, &config.password_file) {
         (Some(keystore), Some(password)) => Some(open_keystore(keystore, password)?),
         (Some(_), None) => return Err(bad_input("the keystore needs its --password-file")),

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod challenger;
 pub(crate) mod check;
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod devnet;
 pub(crate) mod dispute;

@@ -78,13 +78,19 @@ pub(crate) struct Arguments {
     dev: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
+/// Prints the settings that would be used.
+pub(crate) fn show(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
     let config = settings(arguments)?;
+    let text = serde_json::to_string_pretty(&config)?;
+    console.show(&serde_json::to_value(&config)?, &text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
     if arguments.print_config {
-        let text = serde_json::to_string_pretty(&config)?;
-        console.show(&serde_json::to_value(&config)?, &text)?;
-        return Ok(ExitCode::SUCCESS);
+        return show(arguments, console);
     }
+    let config = settings(arguments)?;
     let signer = config.signer()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("the threads cannot be started")?;
