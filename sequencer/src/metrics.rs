@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::posting::Report;
+
 /// An answered request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Answered {
@@ -46,6 +48,21 @@ pub struct Metrics {
     pub(crate) receipt_seconds: Histogram,
     pub(crate) commit_errors: Counter,
     pub(crate) fees: Counter<f64, AtomicU64>,
+    posting: PostingGauges,
+}
+
+/// How posting goes; all 0 while nothing is posted.
+#[derive(Debug, Default)]
+struct PostingGauges {
+    block: Gauge,
+    silent: Gauge,
+    pending: Gauge,
+    challenged: Gauge,
+    lost: Gauge,
+    backlog: Gauge,
+    failing: Gauge,
+    wrong: Gauge,
+    balance: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -69,6 +86,7 @@ impl Default for Metrics {
             receipt_seconds: seconds(),
             commit_errors: Counter::default(),
             fees: Counter::default(),
+            posting: PostingGauges::default(),
         };
         metrics.registered()
     }
@@ -97,7 +115,41 @@ impl Metrics {
         r.register_with_unit("receipt", help, Unit::Seconds, self.receipt_seconds.clone());
         r.register("commit_errors", "Transactions that failed", self.commit_errors.clone());
         r.register("fees_wei", "Fees of executed requests", self.fees.clone());
+        let p = &self.posting;
+        r.register("l1_block", "Last block of L1 that was read", p.block.clone());
+        let help = "Since L1's node last answered";
+        r.register_with_unit("l1_silent", help, Unit::Seconds, p.silent.clone());
+        r.register("batches_pending", "Our batches that are not final yet", p.pending.clone());
+        r.register("batches_challenged", "Our batches with open games", p.challenged.clone());
+        r.register(
+            "batches_lost",
+            "Our batches that were rejected or lost their place, ever",
+            p.lost.clone(),
+        );
+        r.register("inbox_backlog", "Entries of the inbox that no batch has taken", p.backlog.clone());
+        r.register_with_unit(
+            "posting_failing",
+            "For how long posting fails",
+            Unit::Seconds,
+            p.failing.clone(),
+        );
+        r.register("head_wrong", "1 while a wrong assertion has to be refuted first", p.wrong.clone());
+        r.register("proposer_wei", "What the proposer has for gas and stakes", p.balance.clone());
         self
+    }
+
+    /// Notes how posting goes.
+    pub(crate) fn report(&self, x: &Report) {
+        let p = &self.posting;
+        p.block.set(x.block as i64);
+        p.silent.set(x.silent.unwrap_or_default() as i64);
+        p.pending.set(x.pending as i64);
+        p.challenged.set(x.challenged as i64);
+        p.lost.set(x.lost as i64);
+        p.backlog.set(x.backlog as i64);
+        p.failing.set(x.failing as i64);
+        p.wrong.set(i64::from(x.wrong));
+        p.balance.set(x.balance.unwrap_or_default());
     }
 
     /// The text that `/metrics` answers.

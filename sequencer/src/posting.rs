@@ -31,6 +31,33 @@ pub trait Posting: Send + Sync {
     fn l1_request(&self, _request: &Hash) -> Option<L1Request> {
         None
     }
+    /// What operators watch, if there is anything.
+    fn report(&self) -> Option<Report> {
+        None
+    }
+}
+
+/// How posting goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// The last block of L1 that was read.
+    pub block: u64,
+    /// Seconds since L1's node last answered; `None` if it never did.
+    pub silent: Option<u64>,
+    /// Our batches that are not final yet.
+    pub pending: usize,
+    /// Those of them with open games.
+    pub challenged: usize,
+    /// Our batches that were rejected, or lost their place, ever.
+    pub lost: usize,
+    /// Entries of the inbox that no batch has taken.
+    pub backlog: u64,
+    /// Seconds for which posting has failed; 0 if it does not.
+    pub failing: u64,
+    /// Is there a wrong assertion on L1 that has to be refuted first.
+    pub wrong: bool,
+    /// What the proposer has for gas and stakes, in wei; `None` before it was asked.
+    pub balance: Option<f64>,
 }
 
 /// Where an item is on its way to finality.

@@ -55,6 +55,9 @@ pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
         service.metrics.running.get_or_create(&of).set(load.running as i64);
         service.metrics.alive.get_or_create(&of).set(i64::from(load.alive));
     }
+    if let Some(report) = service.posting.report() {
+        service.metrics.report(&report);
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], service.metrics.text()).into_response()
 }

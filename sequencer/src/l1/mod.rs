@@ -104,6 +104,7 @@ impl Prepared {
             spans: spans.collect(),
             taken: 0,
             failing: None,
+            balance: None,
         };
         let fixed = Fixed {
             proposer: key.address(),
@@ -214,7 +215,24 @@ impl Prepared {
             tokio::spawn(following),
             tokio::spawn(poster.run(heard, stop.clone())),
             tokio::spawn(requests),
+            tokio::spawn(watching),
         ];
         Tasks { stop, tasks }
+    }
+}
+
+/// Between two looks at what the proposer has.
+const BALANCE_PERIOD: Duration = Duration::from_secs(30);
+
+/// Keeps the proposer's balance for the metrics: a proposer without ether for stakes breaks its promises.
+async fn watch_balance(node: L1, shared: Arc<Shared>, stop: CancellationToken) {
+    loop {
+        if let Ok(wei) = node.balance(shared.fixed.proposer).await {
+            shared.write().balance = Some(f64::from(wei));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(BALANCE_PERIOD) => {}
+            () = stop.cancelled() => return,
+        }
     }
 }

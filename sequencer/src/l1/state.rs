@@ -12,7 +12,7 @@ use super::view::{Node, View};
 use crate::clock;
 use crate::engine::Price;
 use crate::ledger::Hash;
-use crate::posting::{L1Request, Place, Posting};
+use crate::posting::{L1Request, Place, Posting, Report};
 use crate::store::Mark;
 
 /// The epoch in which what was rejected is posted again: numbers of the other one are promised already.
@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) taken: u64,
     /// Since when posting fails, and why.
     pub(super) failing: Option<(Instant, String)>,
+    /// What the proposer has, in wei.
+    pub(super) balance: Option<f64>,
 }
 
 /// What does not change.
@@ -251,6 +253,24 @@ impl Posting for Shared {
 
     fn place(&self, number: u64) -> Place {
         self.read().place(self.fixed.proposer, number)
+    }
+
+    fn report(&self) -> Option<Report> {
+        let state = self.read();
+        let proposer = self.fixed.proposer;
+        let pending = || state.view.nodes.iter().filter(|node| node.proposer == proposer && !node.confirmed);
+        let taken = state.view.nodes.last().map_or(0, |node| node.cursor);
+        Some(Report {
+            block: state.view.block,
+            silent: state.synced.map(|synced| synced.elapsed().as_secs()),
+            pending: pending().count(),
+            challenged: pending().filter(|node| !node.games.is_empty()).count(),
+            lost: state.view.lost.iter().filter(|lost| lost.proposer == proposer).count(),
+            backlog: (state.view.entries.len() as u64).saturating_sub(taken),
+            failing: state.failing.as_ref().map_or(0, |(since, _)| since.elapsed().as_secs()),
+            wrong: state.view.wrong.is_some(),
+            balance: state.balance,
+        })
     }
 
     fn l1_request(&self, request: &Hash) -> Option<L1Request> {
