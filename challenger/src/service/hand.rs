@@ -64,7 +64,11 @@ impl Hand {
             }
             Err(SendError::Node(error)) => Err(error),
             // Somebody else was faster, or an earlier life of this process: plan again.
-            Err(error @ (SendError::Reverted { .. } | SendError::NonceTaken { .. })) => {
+            Err(
+                error @ (SendError::Reverted { .. }
+                | SendError::NonceTaken { .. }
+                | SendError::NonceAhead { .. }),
+            ) => {
                 tracing::warn!(name, about, %error, "a move was not made");
                 Ok(false)
             }

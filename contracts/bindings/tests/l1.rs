@@ -112,6 +112,25 @@ async fn a_reorganisation_takes_it_and_it_comes_again() {
 }
 
 #[tokio::test]
+async fn what_waits_behind_a_transaction_that_is_gone_is_planned_again() {
+    let anvil = Anvil::start(&[]);
+    let node = node(&anvil.url).await;
+    // Nothing raises the fees here: only the missing nonce can end it.
+    let policy = Policy { raise_after: Duration::from_secs(60), ..POLICY };
+    let sender = std::sync::Arc::new(Sender::new(node.clone(), anvil.key(0), policy));
+    sender.send(OTHER, Bytes::new(), ether(1)).await.unwrap();
+    anvil.ask("evm_setAutomine", "[false]");
+    let waiting = std::sync::Arc::clone(&sender);
+    let sending = tokio::spawn(async move { waiting.send(NOBODY, Bytes::new(), ether(1)).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    anvil.ask("anvil_rollback", "[1]");
+    assert!(matches!(sending.await.unwrap().unwrap_err(), SendError::NonceAhead { .. }));
+    anvil.ask("evm_setAutomine", "[true]");
+    sender.send(NOBODY, Bytes::new(), ether(1)).await.unwrap();
+    assert!(node.balance(NOBODY).await.unwrap() >= ether(1));
+}
+
+#[tokio::test]
 async fn a_node_that_hangs_and_fails_is_asked_again() {
     let anvil = Anvil::start(&[]);
     for seed in 0..6 {

@@ -63,6 +63,9 @@ impl Default for Policy {
     }
 }
 
+/// Looks at an account whose earlier transactions are gone, before what comes after them is given up.
+const LOOKS_BEHIND: u32 = 5;
+
 /// Why a transaction is not included.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -88,6 +91,13 @@ pub enum SendError {
         account: Address,
         /// Which.
         nonce: u64,
+    },
+    /// A reorganisation took earlier transactions of the account, so that this one waits for a nonce that may never come.
+    /// Plan again.
+    #[error("earlier transactions of {account} are gone with a reorganisation")]
+    NonceAhead {
+        /// Of the sender.
+        account: Address,
     },
     /// The account cannot pay.
     #[error("{account} cannot pay for it: {why}; send it some ether")]
@@ -250,6 +260,7 @@ impl Sender {
     /// Waits for any of the transactions; `None` when it is time to raise the fees.
     async fn watch(&self, sent: &[B256], nonce: u64, raw: &[u8]) -> Result<Option<Included>, SendError> {
         let end = Instant::now() + self.policy.raise_after;
+        let mut behind = 0;
         loop {
             tokio::time::sleep(self.policy.poll).await;
             if let Some((receipt, depth)) = self.find(sent).await? {
@@ -259,8 +270,14 @@ impl Sender {
                 // Mined: it needs time, not money.
                 continue;
             }
-            if self.node.nonce(self.account).await? > nonce {
+            let next = self.node.nonce(self.account).await?;
+            if next > nonce {
                 return self.included(sent, nonce).await.map(Some);
+            }
+            // The node may still put them back.
+            behind = if next < nonce { behind + 1 } else { 0 };
+            if behind == LOOKS_BEHIND {
+                return Err(SendError::NonceAhead { account: self.account });
             }
             if Instant::now() >= end {
                 return Ok(None);
