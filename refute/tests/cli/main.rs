@@ -1,9 +1,12 @@
 //! The binary as a script sees it: exit codes, messages, documents.
 
+#[path = "../../../contracts/bindings/tests/support/anvil.rs"]
+mod anvil;
 mod bad_input;
 mod commands;
 mod disputes;
 mod refute;
+mod rollup;
 mod services;
 #[path = "../../../executor/tests/support/mod.rs"]
 mod support;

@@ -1,0 +1,88 @@
+//! What operators and users do on L1 by hand, on a real node; and the whole of it: the demo.
+
+use std::path::Path;
+
+use alloy::primitives::B256;
+use alloy::signers::local::PrivateKeySigner;
+use tempfile::TempDir;
+
+use crate::anvil::Anvil;
+use crate::refute::{file, imported, refute};
+
+/// A keystore of an account with ether, and its password.
+fn keystore(folder: &TempDir, anvil: &Anvil) -> PrivateKeySigner {
+    file(folder, "password", "secret\n");
+    let key = anvil.key(0);
+    let mut random = rand::thread_rng();
+    PrivateKeySigner::encrypt_keystore(folder, &mut random, key.to_bytes(), "secret", Some("key.json"))
+        .unwrap();
+    key
+}
+
+fn with_wallet<'a>(url: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+    let wallet = ["--l1", url, "--keystore", "key.json", "--password-file", "password"];
+    [arguments, &wallet].concat()
+}
+
+#[test]
+fn a_rollup_is_deployed_announced_paid_into_and_looked_at() {
+    let anvil = Anvil::start(&[]);
+    let folder = imported("llama.gguf");
+    let key = keystore(&folder, &anvil);
+    let run = |arguments: &[&str]| refute(folder.path(), &with_wallet(&anvil.url, arguments));
+
+    file(&folder, "parameters.toml", "[games]\nwindow = 77\n[rollup]\nentry_fee = \"123\"\n");
+    let deploy = ["rollup", "deploy", "--devnet", "--parameters", "parameters.toml", "--json"];
+    let made = run(&deploy).ended(0).json();
+    assert_eq!(made["parameters"]["games"]["window"], 77);
+    assert_eq!(made["parameters"]["rollup"]["entry_fee"], "123");
+    assert!(run(&deploy).ended(2).stderr.contains("deployment.json"), "nothing is overwritten");
+
+    let prices = ["--price-in", "2000000000", "--price-out", "3000000000"];
+    let announce = [&["rollup", "announce", "--model", "model", "--json"], &prices[..]].concat();
+    let id = run(&announce).ended(0).json()["model"].as_str().unwrap().to_owned();
+    let info = refute(folder.path(), &["model", "info", "model", "--json"]).ended(0).json();
+    assert_eq!(info["model_id"], id.as_str(), "the id is that of the artefact");
+
+    let paid = run(&["rollup", "deposit", "--amount", "0.25", "--json"]).ended(0).json();
+    assert_eq!((&paid["account"], &paid["owner"]), (&0.into(), &key.address().to_string().into()));
+    run(&["rollup", "deposit", "--amount", "0.0001"]).ended(2);
+    run(&["rollup", "bond", "--amount", "1"]).ended(0);
+
+    let look = ["status", "--l1", &anvil.url, "--json"];
+    let status = refute(folder.path(), &look).ended(0).json();
+    assert_eq!((&status["head"], &status["confirmed"]), (&0.into(), &0.into()));
+    assert_eq!((&status["inbox"]["entries"], &status["inbox"]["taken"]), (&1.into(), &0.into()));
+    assert_eq!(status["sequencer_is_late"], false);
+
+    // A request that nobody made, and a file of another rollup.
+    let nobody = B256::repeat_byte(7).to_string();
+    refute(folder.path(), &["rollup", "proof", &nobody, "--l1", &anvil.url]).ended(2);
+    let text = std::fs::read_to_string(folder.path().join("deployment.json")).unwrap();
+    file(&folder, "other.json", text.replace("\"window\": 77", "\"window\": 78"));
+    let other = refute(folder.path(), &["status", "--l1", &anvil.url, "--deployment", "other.json"]);
+    assert!(other.stderr.contains("the window is 77, and the file says 78"), "{}", other.stderr);
+    assert_ne!(other.code, Some(0));
+    assert!(anvil.ask("eth_blockNumber", "[]").contains("0x"));
+}
+
+/// The real models, real processes, a real node. A proposer that changes a token loses to the challenger, one that changes
+/// a root too, and the truth is final afterwards: the demo checks all of it itself.
+#[test]
+fn the_demo_ends_well() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = TempDir::new().unwrap();
+    let state = folder.path().join("state");
+    let state = state.to_str().unwrap();
+    let arguments =
+        ["demo", "--folder", state, "--cheat", "wrong-token", "--cheat", "wrong-ledger", "--json"];
+    let told = refute(&root, &arguments).ended(0).json();
+    let (token, ledger) = (&told["refuted"][0], &told["refuted"][1]);
+    assert_eq!((&token["cheat"], &ledger["cheat"]), (&"wrong-token".into(), &"wrong-ledger".into()));
+    assert!(token["rounds"].as_u64().unwrap() >= 3, "{told}");
+    for lie in [token, ledger] {
+        assert!(lie["proposer_wei"].as_str().unwrap().starts_with('-'), "the stake is lost: {told}");
+        assert!(!lie["challenger_wei"].as_str().unwrap().starts_with('-'), "the challenger has won: {told}");
+    }
+    assert!(token["agent_wei"].as_str().unwrap().parse::<i128>().unwrap() > 0, "the receipt is paid: {told}");
+}
