@@ -183,6 +183,7 @@ impl Prepared {
         let Self { shared, reader, settings, key, last, terms } = self;
         let stop = CancellationToken::new();
         let (news, heard) = watch::channel(0);
+        let watching = watch_balance(reader.node.clone(), Arc::clone(&shared), stop.clone());
         let models = models.values().map(|model| (model.id, Arc::clone(model))).collect();
         let requests = requests::run(Arc::clone(&shared), db.clone(), models, heard.clone(), stop.clone());
         let policy = Policy {
