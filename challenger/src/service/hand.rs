@@ -63,8 +63,12 @@ impl Hand {
                 Ok(false)
             }
             Err(SendError::Node(error)) => Err(error),
-            // Somebody else was faster, or an earlier life of this process: plan again.
-            Err(error @ (SendError::Reverted { .. } | SendError::NonceTaken { .. })) => {
+            // Somebody else was faster, or an earlier life of this process, or the chain has changed: plan again.
+            Err(
+                error @ (SendError::Reverted { .. }
+                | SendError::NonceTaken { .. }
+                | SendError::NonceAhead { .. }),
+            ) => {
                 tracing::warn!(name, about, %error, "a move was not made");
                 Ok(false)
             }

@@ -112,6 +112,35 @@ async fn a_reorganisation_takes_it_and_it_comes_again() {
 }
 
 #[tokio::test]
+async fn what_waits_for_transactions_that_a_reorganisation_took_is_given_up_at_once() {
+    let anvil = Anvil::start(&["--no-mining"]);
+    let node = node(&anvil.url).await;
+    anvil.ask("anvil_mine", r#"["0x5"]"#);
+    let policy = Policy { raise_after: Duration::from_secs(600), ..POLICY };
+    let sender = Sender::new(node.clone(), anvil.key(0), policy);
+    let (first, _) = tokio::join!(sender.send(NOBODY, Bytes::new(), ether(1)), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        anvil.ask("anvil_mine", "[]");
+    });
+    first.unwrap();
+    let (second, _) = tokio::join!(sender.send(NOBODY, Bytes::new(), ether(2)), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        anvil.ask("anvil_reorg", "[2,[]]");
+    });
+    match second.unwrap_err() {
+        SendError::NonceAhead { account, nonce } => assert_eq!((account, nonce), (sender.account(), 1)),
+        e => panic!("{e}"),
+    }
+    assert_eq!(node.balance(NOBODY).await.unwrap(), U256::ZERO, "both are gone");
+    let (again, _) = tokio::join!(sender.send(OTHER, Bytes::new(), ether(1)), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        anvil.ask("anvil_mine", "[]");
+    });
+    again.unwrap();
+    assert_eq!(node.balance(OTHER).await.unwrap(), ether(1));
+}
+
+#[tokio::test]
 async fn a_node_that_hangs_and_fails_is_asked_again() {
     let anvil = Anvil::start(&[]);
     for seed in 0..6 {

@@ -1,5 +1,6 @@
 //! Getting transactions mined: one at a time, each at one nonce, with fees that rise until it is.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use alloy::eips::eip2718::Encodable2718;
@@ -87,6 +88,14 @@ pub enum SendError {
         /// Of the sender.
         account: Address,
         /// Which.
+        nonce: u64,
+    },
+    /// A reorganisation took earlier transactions of the account, so this one cannot be mined before they are. Plan again.
+    #[error("a reorganisation took transactions of {account} before nonce {nonce}")]
+    NonceAhead {
+        /// Of the sender.
+        account: Address,
+        /// Of the transaction.
         nonce: u64,
     },
     /// The account cannot pay.
@@ -259,8 +268,11 @@ impl Sender {
                 // Mined: it needs time, not money.
                 continue;
             }
-            if self.node.nonce(self.account).await? > nonce {
-                return self.included(sent, nonce).await.map(Some);
+            match self.node.nonce(self.account).await?.cmp(&nonce) {
+                Ordering::Greater => return self.included(sent, nonce).await.map(Some),
+                // What was planned after those says nothing of a chain without them.
+                Ordering::Less => return Err(SendError::NonceAhead { account: self.account, nonce }),
+                Ordering::Equal => {}
             }
             if Instant::now() >= end {
                 return Ok(None);
