@@ -8,6 +8,7 @@ mod support;
 mod defence;
 mod disputes;
 mod interruptions;
+mod operation;
 mod proposer;
 mod rival;
 mod world;
