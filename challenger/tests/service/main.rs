@@ -11,4 +11,5 @@ mod interruptions;
 mod operation;
 mod proposer;
 mod rival;
+mod sources;
 mod world;

@@ -153,6 +153,12 @@ impl World {
         self.anvil.key(account).address()
     }
 
+    /// A token that is another one and does not end an output.
+    pub(crate) fn another(&self, token: u32) -> u32 {
+        let stops = &self.model.program().interface.stop_tokens;
+        (0..).find(|t| *t != token && !stops.contains(t)).unwrap()
+    }
+
     /// Time passes.
     pub(crate) fn jump(&self, seconds: u64) {
         self.anvil.ask("evm_increaseTime", &format!("[{seconds}]"));
