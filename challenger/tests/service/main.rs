@@ -8,6 +8,8 @@ mod support;
 mod defence;
 mod disputes;
 mod interruptions;
+mod operation;
 mod proposer;
 mod rival;
+mod sources;
 mod world;

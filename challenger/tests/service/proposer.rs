@@ -1,15 +1,16 @@
 //! Somebody who posts: right batches, and wrong ones of every kind.
 
 use alloy::eips::BlockId;
-use alloy::primitives::{B256, Signature, U256};
+use alloy::primitives::{Address, B256, Signature, U256};
 use alloy::signers::SignerSync;
 use alloy::sol_types::SolCall;
 use bindings::assertions::Assertions;
 use bindings::batches::Batches;
+use bindings::inbox::Inbox::{self, Sampling as Sent};
 use bindings::l1::Sender;
 use bindings::step_game::StepGame;
 use bisection::Hash;
-use bisection::ledger::inbox::Transfer;
+use bisection::ledger::inbox::{L1Request, Transfer};
 use bisection::ledger::request::{Domain, Request, Sampling as Asked};
 use bisection::ledger::{
     Batch, Choice, Draft, Ledger, Model as Terms, Opening, Parent, Price, Registry, Rules, Step, token,
@@ -20,7 +21,7 @@ use executor::program::Output;
 use executor::trace::{Published, Subject, pack_tokens, token_bits};
 
 use crate::support::{items, tiny};
-use crate::world::{AGENT, DEFENDER, PRICES, PROPOSER, World};
+use crate::world::{AGENT, DEFENDER, PRICES, PROPOSER, RIVAL, World};
 
 /// Tokens of every prompt, and most of every output.
 const PROMPT: usize = 6;
@@ -37,6 +38,8 @@ pub(crate) enum Lie {
     Root,
     /// The output ends early.
     Early,
+    /// A token of an answer to a request made on L1.
+    Answer,
 }
 
 /// Its state.
@@ -48,6 +51,8 @@ pub(crate) struct Proposer<'a> {
     parent: Parent,
     nonce: u64,
     number: u64,
+    /// Requests made on L1 that no batch has, with right answers.
+    asked: Vec<(L1Request, Vec<u32>)>,
 }
 
 fn recover(digest: Hash, signature: &[u8; 64]) -> Option<[u8; 20]> {
@@ -88,7 +93,7 @@ impl<'a> Proposer<'a> {
         let ledger = Ledger::genesis(rules);
         let parent = Parent { root: ledger.root(), cursor: 0, inbox: Hash::default() };
         let sender = world.sender(PROPOSER);
-        Self { world, sender, ledger: Some(ledger), registry, parent, nonce: 0, number: 0 }
+        Self { world, sender, ledger: Some(ledger), registry, parent, nonce: 0, number: 0, asked: Vec::new() }
     }
 
     /// Posts a batch with one inference, the first one with the deposit before it. Gives the assertion's id.
@@ -110,6 +115,15 @@ impl<'a> Proposer<'a> {
             let amount = 1_000_000_000_000_000_000;
             let entry = Transfer { time: world.deposited, account: 0, owner, amount };
             draft.push(Step::Deposit(entry), &recover).unwrap();
+        }
+        for (entry, mut tokens) in self.asked.drain(..) {
+            if lie == Lie::Answer {
+                tokens[0] = self.world.another(tokens[0]);
+            }
+            let bits = token_bits(world.model.program().interface.vocabulary);
+            let (model, output_length) = (draft.model(&entry.model).unwrap(), tokens.len() as u32);
+            let step = Step::Request { entry, model, output_length, output: pack_tokens(&tokens, bits) };
+            draft.push(step, &recover).unwrap();
         }
         let step = self.inference(draft.ledger(), lie);
         draft.push(step, &recover).unwrap();
@@ -133,11 +147,10 @@ impl<'a> Proposer<'a> {
         let bits = token_bits(world.model.program().interface.vocabulary);
         let packed = pack_tokens(&prompt, bits);
         let vector = matches!(output, Published::Vector(_));
-        let stops = &world.model.program().interface.stop_tokens;
         match (&mut output, lie) {
             (Published::Tokens(tokens), Lie::Output) => {
                 let token = tokens.len() / 2;
-                tokens[token] = (0..).find(|t| *t != tokens[token] && !stops.contains(t)).unwrap();
+                tokens[token] = world.another(tokens[token]);
             }
             (Published::Tokens(tokens), Lie::Early) => tokens.truncate(tokens.len() / 2),
             (Published::Vector(vector), Lie::Output) => vector[3] ^= 1,
@@ -165,15 +178,69 @@ impl<'a> Proposer<'a> {
         Step::inference(&request, 0, false, signature, packed, length as u32, bytes)
     }
 
+    /// Asks for an inference on L1; the next batch answers.
+    pub(crate) async fn ask(&mut self) {
+        let world = self.world;
+        // Of a prompt that nothing else asks about.
+        let (prompt, output) = question(world, 50 + self.nonce);
+        let Published::Tokens(tokens) = output else { panic!("of a model that gives tokens") };
+        let packed = pack_tokens(&prompt, token_bits(world.model.program().interface.vocabulary));
+        let (sender, inbox) = (world.sender(RIVAL), world.deployment.contracts.inbox);
+        let sampling = Asked::GREEDY;
+        let call = Inbox::requestCall {
+            model: B256::from(world.model.id().0),
+            prompt: packed.clone().into(),
+            promptLength: prompt.len() as u32,
+            maxTokens: MOST,
+            sampling: Sent {
+                temperature: sampling.temperature,
+                topK: sampling.top_k,
+                topP: sampling.top_p,
+                minP: sampling.min_p,
+                seed: B256::ZERO,
+            },
+            callbackGas: 0,
+        };
+        let due = u128::from(world.deployment.parameters.rollup.entry_fee)
+            + u128::from(PRICES.0) * prompt.len() as u128
+            + u128::from(PRICES.1) * u128::from(MOST);
+        let made = sender.send(inbox, call.abi_encode().into(), U256::from(due)).await.unwrap();
+        let block = made.receipt.block_number.unwrap();
+        let entry = L1Request {
+            time: world.node.block(block.into()).await.unwrap().unwrap().time,
+            sender: sender.account().0.0,
+            model: world.model.id(),
+            prompt: tensor_root(&packed),
+            prompt_length: prompt.len() as u32,
+            max_tokens: MOST,
+            sampling,
+            seed: Hash::default(),
+            price_in: PRICES.0,
+            price_out: PRICES.1,
+            callback_gas: 0,
+        };
+        self.asked.push((entry, tokens));
+    }
+
     /// Posts bytes on the head, with the stake.
     pub(crate) async fn send(&self, data: Vec<u8>) -> B256 {
+        self.post_by(&self.sender, self.world.deployment.contracts.batches, &[], data).await
+    }
+
+    /// Somebody posts them, through a contract that wants one byte before the call.
+    pub(crate) async fn send_through(&self, contract: Address, data: Vec<u8>) -> B256 {
+        self.post_by(&self.world.sender(RIVAL), contract, &[0xff], data).await
+    }
+
+    async fn post_by(&self, sender: &Sender, to: Address, before: &[u8], data: Vec<u8>) -> B256 {
         let (world, at) = (self.world, self.world.deployment.contracts);
         let latest = BlockId::latest();
         let tip = world.node.call(at.assertions, &Assertions::tipCall {}, latest).await.unwrap();
         let stake: U256 = world.node.call(at.step_game, &StepGame::leastStakeCall {}, latest).await.unwrap();
         let defender = world.address(DEFENDER);
         let post = Batches::postCall { parent: tip.assertion, defender, data: data.into() };
-        self.sender.send(at.batches, post.abi_encode().into(), stake).await.unwrap();
+        let call = [before, &post.abi_encode()].concat();
+        sender.send(to, call.into(), stake).await.unwrap();
         world.node.call(at.assertions, &Assertions::tipCall {}, latest).await.unwrap().assertion
     }
 

@@ -1,5 +1,7 @@
 //! A chain with a rollup on it, a model, and services that can be started and killed.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +57,19 @@ pub(crate) struct World {
 /// A challenger under way; it is killed with the value.
 pub(crate) struct Service {
     pub(crate) metrics: Arc<Metrics>,
+    address: SocketAddr,
     task: JoinHandle<()>,
+}
+
+impl Service {
+    /// What it answers over HTTP: head and body.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
 }
 
 impl Drop for Service {
@@ -139,6 +153,12 @@ impl World {
         self.anvil.key(account).address()
     }
 
+    /// A token that is another one and does not end an output.
+    pub(crate) fn another(&self, token: u32) -> u32 {
+        let stops = &self.model.program().interface.stop_tokens;
+        (0..).find(|t| *t != token && !stops.contains(t)).unwrap()
+    }
+
     /// Time passes.
     pub(crate) fn jump(&self, seconds: u64) {
         self.anvil.ask("evm_increaseTime", &format!("[{seconds}]"));
@@ -167,8 +187,8 @@ impl World {
             let begun = |running: &challenger::service::Running| drop(started.send(running.clone()));
             run(config, key, CancellationToken::new(), begun).await.unwrap();
         });
-        let metrics = running.await.expect("it starts").metrics;
-        Service { metrics, task }
+        let running = running.await.expect("it starts");
+        Service { metrics: running.metrics, address: running.address, task }
     }
 
     pub(crate) async fn challenger(&self) -> Service {
