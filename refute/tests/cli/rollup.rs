@@ -31,10 +31,10 @@ fn a_rollup_is_deployed_announced_paid_into_and_looked_at() {
     let key = keystore(&folder, &anvil);
     let run = |arguments: &[&str]| refute(folder.path(), &with_wallet(&anvil.url, arguments));
 
-    file(&folder, "parameters.toml", "[games]\nwindow = 77\n[rollup]\nentry_fee = \"123\"\n");
+    file(&folder, "parameters.toml", "[games]\nwindow = 55\n[rollup]\nentry_fee = \"123\"\n");
     let deploy = ["rollup", "deploy", "--devnet", "--parameters", "parameters.toml", "--json"];
     let made = run(&deploy).ended(0).json();
-    assert_eq!(made["parameters"]["games"]["window"], 77);
+    assert_eq!(made["parameters"]["games"]["window"], 55);
     assert_eq!(made["parameters"]["rollup"]["entry_fee"], "123");
     assert!(run(&deploy).ended(2).stderr.contains("deployment.json"), "nothing is overwritten");
 
@@ -59,9 +59,9 @@ fn a_rollup_is_deployed_announced_paid_into_and_looked_at() {
     let nobody = B256::repeat_byte(7).to_string();
     refute(folder.path(), &["rollup", "proof", &nobody, "--l1", &anvil.url]).ended(2);
     let text = std::fs::read_to_string(folder.path().join("deployment.json")).unwrap();
-    file(&folder, "other.json", text.replace("\"window\": 77", "\"window\": 78"));
+    file(&folder, "other.json", text.replace("\"window\": 55", "\"window\": 56"));
     let other = refute(folder.path(), &["status", "--l1", &anvil.url, "--deployment", "other.json"]);
-    assert!(other.stderr.contains("the window is 77, and the file says 78"), "{}", other.stderr);
+    assert!(other.stderr.contains("the window is 55, and the file says 56"), "{}", other.stderr);
     assert_ne!(other.code, Some(0));
     assert!(anvil.ask("eth_blockNumber", "[]").contains("0x"));
 }

@@ -1,6 +1,5 @@
 //! Getting transactions mined: one at a time, each at one nonce, with fees that rise until it is.
 
-use std::cmp::Ordering;
 use std::time::Duration;
 
 use alloy::eips::eip2718::Encodable2718;
