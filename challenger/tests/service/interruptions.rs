@@ -126,6 +126,28 @@ async fn a_reorganisation_deeper_than_what_is_kept_is_read_again_from_the_beginn
     assert!(challenger.metrics.moves("challenge") >= 1);
 }
 
+/// Most of it is read by ranges of blocks; what may go away, block by block.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_history_is_read_and_then_followed_over_a_reorganisation() {
+    let world = World::new().await;
+    let mut proposer = Proposer::new(&world);
+    let first = proposer.post(Lie::None).await;
+    world.confirm(first).await;
+    world.anvil.ask("anvil_mine", "[\"0x12c\"]");
+    proposer.post(Lie::None).await;
+    let wrong = proposer.post(Lie::Output).await;
+    world.anvil.ask("anvil_mine", "[\"0x19\"]");
+    let _defender = world.defender(Some(Cheat::FalseElement)).await;
+    let config = Config { depth: 24, ..world.config(Mode::Challenge) };
+    let challenger = world.start(CHALLENGER, config).await;
+    world.play_until("some moves", async || world.transactions(CHALLENGER) >= 3).await;
+    assert_eq!(challenger.metrics.verdicts("right"), 1, "the other is final");
+    world.anvil.ask("anvil_reorg", "[20,[]]");
+    world.settles(wrong, REJECTED).await;
+    assert!(challenger.metrics.blocks_gone() > 0);
+    assert_eq!(challenger.metrics.verdicts("wrong"), 1, "nothing was read again from the beginning");
+}
+
 /// Nine games that nobody goes on with are there first; the tenth decides, and no later than alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn nine_planted_challengers_change_neither_outcome_nor_delay() {

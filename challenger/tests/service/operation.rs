@@ -79,5 +79,6 @@ async fn the_bond_of_a_game_that_was_cut_short_is_claimed_and_what_is_owed_is_wi
         assert!(after + gas > before, "{account} had {before}, has {after}");
         won += usize::from(after > before);
     }
-    assert_eq!(won, 1, "one of them has the stake");
+    // The other has its share of the stake, as far as that exceeds its gas.
+    assert!(won >= 1, "one of them has the winner's part of the stake");
 }

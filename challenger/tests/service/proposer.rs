@@ -201,7 +201,7 @@ impl<'a> Proposer<'a> {
             },
             callbackGas: 0,
         };
-        let due = u128::from(world.deployment.parameters.rollup.entry_fee)
+        let due = world.deployment.parameters.rollup.entry_fee
             + u128::from(PRICES.0) * prompt.len() as u128
             + u128::from(PRICES.1) * u128::from(MOST);
         let made = sender.send(inbox, call.abi_encode().into(), U256::from(due)).await.unwrap();
