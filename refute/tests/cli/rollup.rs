@@ -4,6 +4,7 @@ use std::path::Path;
 
 use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::anvil::Anvil;
@@ -45,7 +46,7 @@ fn a_rollup_is_deployed_announced_paid_into_and_looked_at() {
     assert_eq!(info["model_id"], id.as_str(), "the id is that of the artefact");
 
     let paid = run(&["rollup", "deposit", "--amount", "0.25", "--json"]).ended(0).json();
-    assert_eq!((&paid["account"], &paid["owner"]), (&0.into(), &key.address().to_string().into()));
+    assert_eq!((&paid["account"], &paid["owner"]), (&0.into(), &json!(key.address())));
     run(&["rollup", "deposit", "--amount", "0.0001"]).ended(2);
     run(&["rollup", "bond", "--amount", "1"]).ended(0);
 
