@@ -74,9 +74,10 @@ impl Flight {
                 let mut request = Request { max_tokens: made, ..self.request };
                 let step = InferenceStep {
                     nonce: request.nonce,
+                let dearest = self.service.dearest(&self.model)?;
                     model: request.model,
-                    price_in: price.input,
-                    price_out: price.output,
+                    price_in: dearest.input,
+                    price_out: dearest.output,
                     prompt_length: request.prompt_length,
                     output_length: made,
                     max_tokens: made,

@@ -130,7 +130,7 @@ impl Service {
             self.flying.end(&hash);
             return Ok(());
         }
-        let price = self.price(&model)?;
+        let price = self.dearest(&model)?;
         let step = InferenceStep {
             nonce: request.nonce,
             model: request.model,
