@@ -42,10 +42,13 @@ async fn a_start_reads_what_came_after_what_is_final() {
     }
     rollup.mine(2);
     server.balance(1, 16 * ETHER).await;
-    rollup.pass(601);
-    server.wait_for(&old, "final").await;
     let settled = || server.service.posting.report().is_some_and(|report| report.pending == 0);
-    until("all is final", async || settled()).await;
+    until("all is final", async || {
+        rollup.pass(601);
+        settled()
+    })
+    .await;
+    server.wait_for(&old, "final").await;
     assert_eq!(server.service.db.checkpoint().await.unwrap(), None, "its blocks can still be taken back");
     rollup.mine(DEEP);
     let deep = async || server.service.db.checkpoint().await.unwrap().is_some();
