@@ -167,7 +167,7 @@ impl Service {
             model: Arc::clone(&model),
             request,
         };
-        let job = Job { agent: flight.request.account, prompt: tokens.into(), task, events };
+        let job = Job { agent: flight.request.account, prompt: tokens.into(), task, whole: true, events };
         if let Err(error) = model.runner.submit(job) {
             self.sealer.give_up(hash).await;
             return Err(error.into());
