@@ -31,6 +31,11 @@ impl Api {
         self.answer(self.client.get(format!("{}{path}", self.url))).await
     }
 
+    /// The same, as the holder of an API key.
+    pub(crate) async fn get_as(&self, path: &str, key: &str) -> anyhow::Result<Value> {
+        self.answer(self.client.get(format!("{}{path}", self.url)).bearer_auth(key)).await
+    }
+
     /// The answer to a document, with an API key if the route needs one.
     pub(crate) async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> anyhow::Result<Value> {
         let mut request = self.client.post(format!("{}{path}", self.url)).json(body);

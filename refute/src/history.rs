@@ -19,6 +19,10 @@ use bisection::ledger::{Context, Derived, ItemHeader, Model, Parent, Price, Regi
 /// Blocks that are asked for at once: what public nodes allow.
 const RANGE: u64 = 2_000;
 
+/// `Status` of an assertion in the contract.
+const PENDING: u8 = 1;
+const CONFIRMED: u8 = 2;
+
 /// An assertion as it was posted.
 #[derive(Clone, Debug)]
 pub(crate) struct Posted {
@@ -146,13 +150,21 @@ impl<'a> History<'a> {
         Ok(Batches::postCall::abi_decode(&call)?.data)
     }
 
-    /// The newest step of a request that is in the chain, or in any assertion ever if `even_rejected`.
+    /// Is an assertion confirmed; `None` if it is not in the chain any more.
+    pub(crate) async fn is_final(&self, posted: &Posted) -> anyhow::Result<Option<bool>> {
+        let call = Assertions::assertionOfCall { assertion: posted.assertion };
+        let status = self.l1.call(self.of.contracts.assertions, &call, BlockId::latest()).await?.status;
+        Ok(match status {
+            PENDING => Some(false),
+            CONFIRMED => Some(true),
+            _ => None,
+        })
+    }
+
+    /// The newest step of a request that is in the chain.
     pub(crate) async fn find(&self, request: B256) -> anyhow::Result<Option<StepProof>> {
         for posted in self.posted(None).await?.iter().rev() {
-            let call = Assertions::assertionOfCall { assertion: posted.assertion };
-            let status = self.l1.call(self.of.contracts.assertions, &call, BlockId::latest()).await?.status;
-            // Pending or confirmed.
-            if status != 1 && status != 2 {
+            if self.is_final(posted).await?.is_none() {
                 continue;
             }
             let derived = self.derived(posted).await?;
@@ -191,7 +203,8 @@ impl<'a> History<'a> {
     }
 }
 
-fn proof(assertion: B256, derived: &Derived, index: usize) -> anyhow::Result<StepProof> {
+/// What shows the contracts a step of a batch.
+pub(crate) fn proof(assertion: B256, derived: &Derived, index: usize) -> anyhow::Result<StepProof> {
     let step = u32::try_from(index)?;
     let found = derived.step(step).context("a step beyond its batch")?;
     let path = derived.path(step).map_err(|_| anyhow::anyhow!("a step beyond its batch"))?;

@@ -12,7 +12,9 @@ use anyhow::Context;
 use bindings::l1::Sender;
 use serde_json::{Value, json};
 
-use crate::command::rollup::{Promise, breach, claim, final_output};
+use crate::command::rollup::{
+    Promise, WithdrawalOrder, account_of, breach, claim, draw, due, final_output, pay, withdraw,
+};
 use crate::console::Console;
 use crate::devnet::{Devnet, Options, Role};
 use crate::wallet::patient;
@@ -22,6 +24,9 @@ use table::{Honest, Refuted, Summary};
 
 /// Longest wait for anything on L1: windows of the devnet are seconds, and two slow cores have other work too.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What the agent takes out of its account, in wei.
+const WITHDRAWN: u128 = 1_000_000_000_000_000_000;
 
 /// Plays the tour with the lies of these kinds.
 pub(crate) async fn run(options: Options, kinds: &[Kind], console: &Console) -> anyhow::Result<Summary> {
@@ -65,6 +70,7 @@ impl Tour<'_> {
     /// A question on its way to finality.
     async fn honest(&mut self) -> anyhow::Result<Honest> {
         (self.say)("\n--- An agent asks, and has its answer with a receipt at once");
+        self.withdraw().await?;
         let answer = self.ask("Why is the sky blue?", 48).await?;
         let receipt = &answer.body["refute"]["receipt"];
         (self.say)(&format!(
@@ -79,8 +85,34 @@ impl Tour<'_> {
         let output = self.verify_on_chain(&answer.request).await?;
         anyhow::ensure!(receipt["output"] == output.to_string(), "L1 has another output than the receipt");
         (self.say)(&format!("     agent  verifyInference on L1 returns output {}: final", short(output)));
+        self.exit().await?;
         let fee = answer.body["refute"]["fee"].as_str().unwrap_or_default().to_owned();
         Ok(Honest { receipt: answer.receipt_seconds, posted, last, fee })
+    }
+
+    /// The agent asks for some of its money back.
+    async fn withdraw(&self) -> anyhow::Result<()> {
+        let (devnet, owner) = (&self.devnet, Role::Agent.key()?);
+        let account = account_of(&devnet.l1, &devnet.deployment, owner.address()).await?;
+        let order = WithdrawalOrder { account, amount: WITHDRAWN, to: owner.address() };
+        withdraw(&devnet.api, &devnet.key, &owner, &devnet.deployment, &order).await?;
+        (self.say)("     agent  takes an ether out of its account");
+        Ok(())
+    }
+
+    /// And has it in its wallet.
+    async fn exit(&mut self) -> anyhow::Result<()> {
+        let (l1, of) = (&self.devnet.l1, &self.devnet.deployment);
+        let agent = Sender::new(l1.clone(), Role::Agent.key()?, patient());
+        // It was asked for before the question, whose batch is final.
+        for one in due(l1, of, agent.account()).await? {
+            anyhow::ensure!(one.is_final, "a withdrawal is not final with what came after it");
+            pay(&agent, of, &one).await?;
+        }
+        let drawn = draw(l1, &agent, of, None, agent.account()).await?;
+        anyhow::ensure!(drawn == U256::from(WITHDRAWN), "the agent has {drawn} wei instead of an ether");
+        (self.say)("     agent  has its ether back in its wallet on L1");
+        self.listen().await
     }
 
     /// A proposer that lies, until the truth is final.

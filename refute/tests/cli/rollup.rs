@@ -56,6 +56,37 @@ fn a_rollup_is_deployed_announced_paid_into_and_looked_at() {
     assert_eq!((&status["inbox"]["entries"], &status["inbox"]["taken"]), (&1.into(), &0.into()));
     assert_eq!(status["sequencer_is_late"], false);
 
+    // What one has put in can be taken out again, by its rules.
+    let key_of_nobody = B256::repeat_byte(9).to_string();
+    run(&["rollup", "exit", "--json"]).ended(1);
+    assert!(run(&["rollup", "draw"]).ended(2).stderr.contains("0.000000000000000000 ether"));
+    run(&["rollup", "withdraw", "--amount", "0.1"]).ended(2);
+    run(&["rollup", "withdraw", "--amount", "0.1", "--force"]).ended(0);
+    let status = refute(folder.path(), &look).ended(0).json();
+    assert_eq!(status["inbox"]["entries"], 2, "the forced withdrawal waits");
+    let called = run(&["rollup", "unbond", "--json"]).ended(1).json();
+    assert_eq!((&called["left"], &called["ether"]), (&false.into(), &"1.000000000000000000".into()));
+    assert_eq!(run(&["rollup", "unbond", "--json"]).ended(1).json()["leaves"], called["leaves"]);
+    let leaves = called["leaves"].as_u64().unwrap();
+    anvil.ask("evm_setNextBlockTimestamp", &format!("[{leaves}]"));
+    anvil.ask("evm_mine", "[]");
+    assert_eq!(run(&["rollup", "unbond", "--json"]).ended(0).json()["left"], true);
+    assert_eq!(run(&["rollup", "draw", "--json"]).ended(0).json()["ether"], "1.000000000000000000");
+    run(&["rollup", "unbond"]).ended(2);
+
+    // The owner's and the sequencer's decisions.
+    run(&[&["rollup", "price", &id], &prices[..]].concat()).ended(0);
+    run(&["rollup", "list", &id, "--off"]).ended(0);
+    assert_ne!(run(&["rollup", "list", &key_of_nobody]).code, Some(0), "nobody has announced that");
+    assert_ne!(run(&["rollup", "revoke", &key_of_nobody]).code, Some(0), "not its proposer");
+    run(&["rollup", "hand-over", "0x0000000000000000000000000000000000000000"]).ended(2);
+    let next = anvil.key(1).address().to_string();
+    assert_eq!(
+        run(&["rollup", "hand-over", &next, "--json"]).ended(0).json()["before"],
+        json!(key.address())
+    );
+    assert_ne!(run(&["rollup", "hand-over", &next]).code, Some(0), "the place was given away");
+
     // A request that nobody made, and a file of another rollup.
     let nobody = B256::repeat_byte(7).to_string();
     refute(folder.path(), &["rollup", "proof", &nobody, "--l1", &anvil.url]).ended(2);

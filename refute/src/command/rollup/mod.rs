@@ -5,8 +5,14 @@ mod bond;
 mod claim;
 mod deploy;
 mod deposit;
+mod draw;
+mod exit;
 mod key;
+mod office;
+mod price;
 mod proof;
+mod unbond;
+mod withdraw;
 
 use std::process::ExitCode;
 
@@ -16,8 +22,11 @@ pub(crate) use announce::announce_model;
 pub(crate) use bond::bond;
 pub(crate) use claim::{Promise, breach, claim};
 pub(crate) use deposit::deposit;
+pub(crate) use draw::draw;
+pub(crate) use exit::{due, pay};
 pub(crate) use key::{Order, make as make_key};
 pub(crate) use proof::final_output;
+pub(crate) use withdraw::{Order as WithdrawalOrder, account_of, withdraw};
 
 use crate::console::Console;
 
@@ -38,6 +47,22 @@ pub(crate) enum Rollup {
     Proof(proof::Arguments),
     /// Be paid for a receipt that was broken; exit code 1 if it was not
     Claim(claim::Arguments),
+    /// Take money out of an account, by the sequencer or (--force) by the inbox on L1
+    Withdraw(withdraw::Arguments),
+    /// Have paid out what is final: withdrawals, and what requests on L1 did not use; exit code 1 if nothing was
+    Exit(exit::Arguments),
+    /// Send what the vault owes to a wallet: exits, stakes, bonds, rewards
+    Draw(draw::Arguments),
+    /// Call the receipt bond back, and later have it paid out; exit code 1 until then
+    Unbond(unbond::Arguments),
+    /// Name the next price of a model (the registry's owner)
+    Price(price::PriceArguments),
+    /// Put a model on the public list or take it off (the registry's owner)
+    List(price::ListArguments),
+    /// Take the right to answer from the defender key of an assertion (its proposer)
+    Revoke(office::RevokeArguments),
+    /// Name the next sequencer (the present one)
+    HandOver(office::HandOverArguments),
 }
 
 pub(crate) fn run(command: &Rollup, console: &Console) -> anyhow::Result<ExitCode> {
@@ -49,5 +74,13 @@ pub(crate) fn run(command: &Rollup, console: &Console) -> anyhow::Result<ExitCod
         Rollup::Key(arguments) => key::run(arguments, console),
         Rollup::Proof(arguments) => proof::run(arguments, console),
         Rollup::Claim(arguments) => claim::run(arguments, console),
+        Rollup::Withdraw(arguments) => withdraw::run(arguments, console),
+        Rollup::Exit(arguments) => exit::run(arguments, console),
+        Rollup::Draw(arguments) => draw::run(arguments, console),
+        Rollup::Unbond(arguments) => unbond::run(arguments, console),
+        Rollup::Price(arguments) => price::price(arguments, console),
+        Rollup::List(arguments) => price::list(arguments, console),
+        Rollup::Revoke(arguments) => office::revoke(arguments, console),
+        Rollup::HandOver(arguments) => office::hand_over(arguments, console),
     }
 }
