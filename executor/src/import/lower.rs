@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::error::ImportError;
 use super::graph::{Graph, Head, Operation, Step, StepId};
-use super::source::{Activation, Architecture, ModelConfig, Tensors};
+use super::source::{Activation, ModelConfig, Tensors};
 use super::weights::{self, Precision};
 use super::{chain, tables};
 use crate::program::op::{Op, Range, Span};
@@ -188,15 +188,9 @@ impl Lowering<'_> {
         }
     }
 
-    /// Bytes of a matrix's weights. An encoder's embedding is compared with others by tiny differences, and most of its
-    /// rounding comes from the tables and the second matrix of the feed-forward block: these keep 16 bits.
+    /// Bytes of a matrix's weights.
     fn precision(&self, name: &str) -> Precision {
-        let fine = matches!(name, "embed" | "position_embed") || name.ends_with(".down");
-        if self.config.architecture == Architecture::Bert && fine {
-            Precision::W16
-        } else {
-            self.options.precision
-        }
+        if self.graph.fine.contains(name) { Precision::W16 } else { self.options.precision }
     }
 
     /// Weights, multipliers and shifts of a matrix; `plus` is added to each of its rows first.
@@ -288,7 +282,8 @@ impl Lowering<'_> {
                 let (e, m) = self.quantised(*x, range);
                 let mut constants = self.matrix(weights, None)?.to_vec();
                 if let Some(bias) = bias {
-                    constants.push(self.biases(bias, step.width, f)?);
+                    let rows = self.tensors.shape(weights).and_then(|shape| shape.first()).copied();
+                    constants.push(self.biases(bias, rows.unwrap_or(step.width), f)?);
                 }
                 let shift = self.fraction(*x) - f;
                 self.push(Op::Linear { shift }, range, &[m, e], &constants)
@@ -352,6 +347,14 @@ impl Lowering<'_> {
                 let one = self.constant(row(ElementType::I32, &vec![1; step.width]));
                 let op = Op::Norm { groups: 1, shift: 55 - UNIT_BITS, gain_shift: 0 };
                 self.push(op, range, &[x, e, r], &[one])
+            }
+            Operation::Gather { .. }
+            | Operation::Clamp { .. }
+            | Operation::GroupMax { .. }
+            | Operation::GroupMean { .. }
+            | Operation::Mul { .. } => {
+                let reason = "programs of this version have no such operation".to_string();
+                return Err(ImportError::Refused { node: step.name.clone(), reason });
             }
         })
     }
