@@ -58,6 +58,10 @@ pub struct Config {
     pub depth: usize,
     /// Milliseconds between two looks at the node.
     pub poll_ms: u64,
+    /// The most that is paid for a gas, in gwei, base fee and tip together.
+    pub max_fee_gwei: u32,
+    /// Milliseconds without inclusion after which a transaction is replaced by one that pays more, up to that.
+    pub raise_after_ms: u64,
     /// Most positions of all sequences that are checked at once.
     pub positions: usize,
     /// Withdraw what the vault owes to the account, whenever no game of its own is open.
@@ -81,6 +85,8 @@ impl Default for Config {
             confirmations: 1,
             depth: 128,
             poll_ms: 1000,
+            max_fee_gwei: 500,
+            raise_after_ms: 36_000,
             positions: 4096,
             sweep: false,
             cheat: None,

@@ -1,6 +1,7 @@
 //! Sending what was planned, and counting what it cost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy::primitives::{Address, Bytes, U256};
 use bindings::l1::{L1Error, SendError, Sender};
@@ -22,6 +23,8 @@ pub(super) struct Move {
 /// The account that pays.
 pub(super) struct Hand {
     sender: Sender,
+    /// For moves that may be made later as well.
+    patience: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -31,13 +34,26 @@ pub(super) fn float(wei: U256) -> f64 {
 }
 
 impl Hand {
-    pub(super) fn new(sender: Sender, metrics: Arc<Metrics>) -> Self {
-        Self { sender, metrics }
+    pub(super) fn new(sender: Sender, patience: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { sender, patience, metrics }
     }
 
     /// The account.
     pub(super) fn account(&self) -> Address {
         self.sender.account()
+    }
+
+    /// The same for what nothing hangs on: where fees are above the limit it must not keep others from being made. It is
+    /// left in the pool, and the next transaction replaces it.
+    pub(super) async fn play_for_a_while(&self, wanted: Move) -> Result<bool, L1Error> {
+        let (name, about) = (wanted.name, wanted.about.clone());
+        match tokio::time::timeout(self.patience, self.play(wanted)).await {
+            Ok(made) => made,
+            Err(_) => {
+                tracing::warn!(name, about, "a move is not mined, and can wait");
+                Ok(false)
+            }
+        }
     }
 
     /// Gets a transaction mined, if it would not revert: it is simulated first. Was it made.
@@ -64,11 +80,12 @@ impl Hand {
             }
             Err(SendError::Node(error)) => Err(error),
             // Somebody else was faster, or an earlier life of this process: plan again.
-            Err(
-                error @ (SendError::Reverted { .. }
-                | SendError::NonceTaken { .. }
-                | SendError::NonceAhead { .. }),
-            ) => {
+            Err(error @ SendError::Reverted { .. }) => {
+                self.metrics.reverted.inc();
+                tracing::warn!(name, about, %error, "a move was made by somebody else first");
+                Ok(false)
+            }
+            Err(error @ (SendError::NonceTaken { .. } | SendError::NonceAhead { .. })) => {
                 tracing::warn!(name, about, %error, "a move was not made");
                 Ok(false)
             }

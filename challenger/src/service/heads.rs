@@ -45,6 +45,7 @@ impl Heads {
     pub(super) async fn new(node: L1, at: Contracts, from: u64, depth: usize) -> Result<Self, L1Error> {
         let gone =
             || L1Error::Unreadable { method: "eth_getBlock", why: format!("there is no block {from}") };
+        node.check_chain().await?;
         let first = node.block(from.into()).await?.ok_or_else(gone)?;
         let follower = Follower::new(node.clone(), [first], depth).ok_or_else(gone)?;
         let (base, tip) = (View::default(), View::default());
@@ -83,6 +84,10 @@ impl Heads {
                     self.forward(block, entries);
                 }
                 Some(Step::Back(block)) => {
+                    // Another chain's node has other blocks too: that is no reorganisation.
+                    if gone == 0 {
+                        self.node.check_chain().await?;
+                    }
                     self.follower = ahead;
                     self.back(block);
                     gone += 1;

@@ -105,7 +105,6 @@ impl Judge {
 
     /// Goes on, for a while. Is there more to do.
     pub(super) async fn advance(&mut self, node: &L1, view: &View, head: u64) -> Result<bool, JudgeError> {
-        self.progress.retain(|id, _| view.tables.get(id).is_some_and(|t| t.status == Status::Pending));
         if !self.book.agree(view.chain.iter().map(|posted| posted.id)) {
             self.book = Book::new(self.rules);
         }
@@ -127,6 +126,12 @@ impl Judge {
         let old = |posted: &&Arc<Posted>| posted.block.saturating_add(self.depth) < head;
         self.book.settle(view.chain.iter().take(view.confirmed).take_while(old).count());
         self.outputs(node, view).await
+    }
+
+    /// Drops what is known of assertions that are settled or gone. Only for a view of the node's head: in one that is on its
+    /// way there, those to come are missing, and verdicts take long.
+    pub(super) fn forget(&mut self, view: &View) {
+        self.progress.retain(|id, _| view.tables.get(id).is_some_and(|t| t.status == Status::Pending));
     }
 
     /// An assertion's batch, its parent's steps being taken.

@@ -24,6 +24,7 @@ pub struct Metrics {
     pub(super) gone: Counter,
     pub(super) errors: Counter,
     pub(super) outputs: Counter,
+    pub(super) reverted: Counter,
     pub(super) missing: Gauge,
     pub(super) games: Gauge,
     pub(super) vault: Gauge<f64, AtomicU64>,
@@ -45,6 +46,7 @@ impl Metrics {
         r.register("blocks_gone", "Blocks that reorganisations took", this.gone.clone());
         r.register("errors", "Rounds that failed and are repeated", this.errors.clone());
         r.register("outputs_checked", "Outputs that were computed again", this.outputs.clone());
+        r.register("moves_reverted", "Transactions that others' made useless", this.reverted.clone());
         r.register("models_missing", "Models of pending assertions that are not here", this.missing.clone());
         r.register("games_open", "Own games and questions that are not over", this.games.clone());
         r.register("vault_wei", "What the vault owes to the account", this.vault.clone());
@@ -84,6 +86,16 @@ impl Metrics {
     /// Transactions that were made, of all calls or of one.
     pub fn moves(&self, name: &str) -> u64 {
         self.moves.get_or_create(&Of { kind: name.into() }).get()
+    }
+
+    /// Transactions that were mined and reverted, since somebody else's was first.
+    pub fn reverted(&self) -> u64 {
+        self.reverted.get()
+    }
+
+    /// Rounds that failed and were repeated.
+    pub fn errors(&self) -> u64 {
+        self.errors.get()
     }
 
     /// Assertions that got a verdict: `right`, `wrong` or `unchecked`.

@@ -17,15 +17,18 @@ mod models;
 mod player;
 mod questions;
 mod traces;
+mod turns;
 mod view;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
+use bindings::assertions::Assertions;
 use bindings::deployment::{Deployment, DeploymentError};
-use bindings::l1::{L1, L1Error, Patience, Policy, Sender};
+use bindings::l1::{Block, Fees, L1, L1Error, Patience, Policy, Sender};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -42,9 +45,14 @@ pub use player::PlayError;
 use player::{Now, Player};
 use traces::Traces;
 pub use traces::TracesError;
+use view::View;
 
 /// The chain of anvil and hardhat: the only one on which a defender may cheat.
 const DEVELOPMENT_CHAIN: u64 = 31_337;
+
+const GWEI: u128 = 1_000_000_000;
+/// Raises of the fees after which what can wait is left, so that what cannot is made.
+const FAVOUR_RAISES: u32 = 3;
 
 /// Why a challenger does not start.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +121,32 @@ pub async fn run(
     Ok(())
 }
 
+/// Does the log that was read end where the chain of assertions does: a node without its whole index, or one that lies,
+/// gives no logs, and an assertion that is not seen is not disputed.
+async fn has_tip(node: &L1, deployment: &Deployment, view: &View, block: Block) -> Result<(), PlayError> {
+    let at = deployment.contracts.assertions;
+    let tip = node.call(at, &Assertions::tipCall {}, block.hash.into()).await?.assertion;
+    let same = match view.chain.last() {
+        Some(last) => last.id == tip,
+        None => {
+            let place = Assertions::placeOfCall { assertion: tip };
+            node.call(at, &place, block.hash.into()).await?.height.is_zero()
+        }
+    };
+    if same { Ok(()) } else { Err(PlayError::Withheld { about: "the posting", assertion: tip }) }
+}
+
+/// How its transactions are paid.
+fn policy(config: &Config) -> Policy {
+    let default = Policy::default();
+    Policy {
+        limit: Fees { max: u128::from(config.max_fee_gwei).saturating_mul(GWEI), ..default.limit },
+        raise_after: Duration::from_millis(config.raise_after_ms.max(1)),
+        poll: Duration::from_millis(config.poll_ms.max(1)),
+        ..default
+    }
+}
+
 /// All parts of a challenger.
 struct Service {
     node: L1,
@@ -120,6 +154,10 @@ struct Service {
     judge: Judge,
     player: Option<Player>,
     metrics: Arc<Metrics>,
+    /// The last block whose log was found to have the chain of assertions as the contracts have it.
+    checked: Option<B256>,
+    /// The last block of which all moves have been made.
+    acted: Option<B256>,
 }
 
 impl Service {
@@ -146,14 +184,15 @@ impl Service {
         let bounds = (config.positions.max(1), config.depth as u64);
         let rules = batch::rules(&deployment);
         let judge = Judge::new(rules, Arc::clone(&models), bounds, Arc::clone(&metrics));
-        let policy = Policy { poll: Duration::from_millis(config.poll_ms.max(1)), ..Policy::default() };
+        let policy = policy(config);
         let player = key.filter(|_| config.mode != Mode::Watch).map(|key| {
-            let hand = Hand::new(Sender::new(node.clone(), key, policy), Arc::clone(&metrics));
+            let patience = policy.raise_after.saturating_mul(FAVOUR_RAISES);
+            let hand = Hand::new(Sender::new(node.clone(), key, policy), patience, Arc::clone(&metrics));
             let terms = (config.mode, config.cheat, config.confirmations, config.sweep);
             let traces = Traces::new(models);
             Player::new(node.clone(), deployment.clone(), terms, hand, traces, Arc::clone(&metrics))
         });
-        Ok(Self { node, deployment, judge, player, metrics })
+        Ok(Self { node, deployment, judge, player, metrics, checked: None, acted: None })
     }
 
     /// Looks, judges and plays, for ever. What fails is done again.
@@ -195,21 +234,41 @@ impl Service {
         let block = current.block();
         self.metrics.block.set(i64::try_from(block.number).unwrap_or(i64::MAX));
         if looked.gone > 0 {
+            if let Some(player) = &self.player {
+                player.turns.forget();
+            }
             tracing::warn!(blocks = looked.gone, "a reorganisation");
             self.metrics.gone.inc_by(looked.gone as u64);
         }
         let view = current.view();
+        if looked.done && self.checked != Some(block.hash) {
+            if let Err(error) = has_tip(&self.node, &self.deployment, view, block).await {
+                if let PlayError::Withheld { .. } = error {
+                    *heads = None;
+                }
+                return Err(error);
+            }
+            self.checked = Some(block.hash);
+            self.judge.forget(view);
+        }
         let judged = self.judge.advance(&self.node, view, block.number).await;
         if !looked.done {
             judged?;
             return Ok(true);
         }
         let played = match &self.player {
-            Some(player) => player.act(&mut self.judge, Now { view, block }).await,
-            None => Ok(()),
+            Some(player) if self.acted != Some(block.hash) => {
+                player.act(&mut self.judge, Now { view, block }).await
+            }
+            _ => Ok(false),
         };
-        let more = judged?;
-        played?;
+        // All that is planned from a block is planned once, unless there is another verdict meanwhile.
+        let done = matches!((&played, &judged), (Ok(false), Ok(false)));
+        self.acted = done.then_some(block.hash);
+        if let Err(PlayError::Withheld { .. }) = played {
+            *heads = None;
+        }
+        let more = played? | judged?;
         let missing = self.judge.missing();
         self.metrics.missing.set(i64::try_from(missing.len()).unwrap_or(i64::MAX));
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();

@@ -18,7 +18,11 @@ use super::hand::{Hand, Move, float};
 use super::judge::{Fault, Judge, JudgeError, Verdict};
 use super::metrics::Metrics;
 use super::traces::{Traces, TracesError};
+use super::turns::Turns;
 use super::view::{Status, Table, View};
+
+/// Own assertions whose games are counted at each block: a week of them is pending, and hours are left to answer.
+const COUNTED: u64 = 16;
 
 /// Why a round of moves failed. It is repeated.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +36,14 @@ pub enum PlayError {
     /// A trace.
     #[error(transparent)]
     Traces(#[from] TracesError),
+    /// The contracts know of something that the log that was read does not: a node without its whole index, or one that lies.
+    #[error("the node's log lacks {about} of {assertion}, which its contracts know; all is read again")]
+    Withheld {
+        /// What.
+        about: &'static str,
+        /// The assertion, or the chain's tip.
+        assertion: B256,
+    },
 }
 
 /// One account's side of all games.
@@ -45,6 +57,7 @@ pub(super) struct Player {
     pub(super) sweep: bool,
     pub(super) hand: Hand,
     pub(super) traces: Traces,
+    pub(super) turns: Turns,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -94,42 +107,100 @@ impl Player {
         metrics: Arc<Metrics>,
     ) -> Self {
         let rules = rules(&deployment);
-        Self { node, deployment, rules, mode, cheat, confirmations, sweep, hand, traces, metrics }
+        let turns = Turns::new(hand.account(), deployment.parameters.games.move_minimum.into());
+        Self { node, deployment, rules, mode, cheat, confirmations, sweep, hand, traces, turns, metrics }
     }
 
     pub(super) fn account(&self) -> Address {
         self.hand.account()
     }
 
-    /// Makes every move that is due. One that fails does not keep others from being made.
-    pub(super) async fn act(&self, judge: &mut Judge, now: Now<'_>) -> Result<(), PlayError> {
-        let mut failed = Ok(());
-        for table in now.view.tables.values() {
-            if let Err(error) = self.table(judge, now, table).await {
+    /// Makes every move that is due. One that fails does not keep others from being made. Is there more to do at once.
+    ///
+    /// What hangs on a deadline comes first. Of the rest, favours and money, one is done before the chain is looked at
+    /// again: each waits for a block, and others have many games.
+    pub(super) async fn act(&self, judge: &mut Judge, now: Now<'_>) -> Result<bool, PlayError> {
+        let mut failed = None;
+        let mut favours = Vec::new();
+        let (pending, settled): (Vec<_>, Vec<_>) =
+            now.view.tables.values().partition(|table| table.status == Status::Pending);
+        let mut note = |table: &Table, made: Result<Vec<Move>, PlayError>| match made {
+            Ok(others) => favours.extend(others),
+            Err(error) => {
                 tracing::warn!(assertion = %table.posted.id, %error, "moves are not made; they are tried again");
-                failed = Err(error);
+                failed = Some(error);
+            }
+        };
+        for (i, table) in pending.iter().enumerate() {
+            let counts =
+                (i as u64).wrapping_add(now.block.number).is_multiple_of(pending.len() as u64 / COUNTED + 1);
+            note(table, self.duties(judge, now, table, counts).await);
+        }
+        // After all games: the witness of an old step takes the ledger back, and nothing later is at hand then.
+        for table in pending {
+            let stand = self.stand(judge, table);
+            note(table, self.questions(judge, now, &stand).await);
+        }
+        let games = now.view.tables.values().flat_map(|table| &table.games);
+        self.turns.retain(&games.map(|game| game.id).collect());
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        favours.extend(settled.into_iter().flat_map(|table| self.claims(table)));
+        favours.extend(self.money(now).await?);
+        for favour in favours {
+            if self.hand.play_for_a_while(favour).await? {
+                return Ok(true);
             }
         }
-        self.money(now).await?;
-        failed
+        Ok(false)
     }
 
-    async fn table(&self, judge: &mut Judge, now: Now<'_>, table: &Table) -> Result<(), PlayError> {
-        if table.status != Status::Pending {
-            return Ok(self.claim(table).await?);
+    /// What a pending assertion wants of this account, and what it might do besides.
+    async fn duties(
+        &self,
+        judge: &mut Judge,
+        now: Now<'_>,
+        table: &Table,
+        counts: bool,
+    ) -> Result<Vec<Move>, PlayError> {
+        let stand = self.stand(judge, table);
+        if stand.fault().is_some() || stand.defends && counts {
+            self.is_complete(now, &stand).await?;
         }
+        let favours = self.games(judge, now, &stand).await?;
+        let deep =
+            table.posted.block.saturating_add(self.confirmations) <= now.block.number.saturating_add(1);
+        match stand.fault() {
+            Some(fault) if self.mode == Mode::Challenge && deep && !stand.defends => {
+                self.dispute(judge, now, &stand, fault).await?;
+            }
+            _ => {}
+        }
+        Ok(favours)
+    }
+
+    fn stand<'a>(&self, judge: &Judge, table: &'a Table) -> Stand<'a> {
         let (me, posted) = (self.account(), &table.posted);
         let defends = posted.proposer == me || posted.defender == me && !table.revoked;
-        let stand = Stand { table, verdict: judge.verdict(&posted.id).cloned(), defends };
-        self.questions(judge, now, &stand).await?;
-        self.games(judge, now, &stand).await?;
-        let deep = posted.block.saturating_add(self.confirmations) <= now.block.number.saturating_add(1);
-        match stand.fault() {
-            Some(fault) if self.mode == Mode::Challenge && deep && !defends => {
-                self.dispute(judge, now, &stand, fault).await
-            }
-            _ => Ok(()),
+        Stand { table, verdict: judge.verdict(&posted.id).cloned(), defends }
+    }
+
+    /// Does the log have as many open games as the contracts, where a missing one costs a stake or a bond.
+    async fn is_complete(&self, now: Now<'_>, stand: &Stand<'_>) -> Result<(), PlayError> {
+        let (at, assertion) = (self.deployment.contracts, stand.id());
+        let (of_items, of_steps) =
+            (DisputeGame::openGamesCall { assertion }, StepGame::openGamesCall { assertion });
+        let (games, questions) = tokio::try_join!(
+            self.node.call(at.dispute_game, &of_items, now.at()),
+            self.node.call(at.step_game, &of_steps, now.at()),
+        )?;
+        let open = stand.table.games.iter().filter(|game| !game.over).count();
+        let asked = stand.table.questions.iter().filter(|question| !question.over).count();
+        if (games, questions) != (U256::from(open), U256::from(asked)) {
+            return Err(PlayError::Withheld { about: "games", assertion });
         }
+        Ok(())
     }
 
     /// Asks what has no right answer, unless that is asked.
@@ -145,29 +216,30 @@ impl Player {
             return Ok(());
         }
         match fault {
-            Fault::Step(step) => self.ask(stand, 1, step, 0).await,
-            Fault::Shape { step, index } => self.ask(stand, 2, step, index).await,
+            Fault::Step(step) => self.ask(now, stand, 1, step, 0).await,
+            Fault::Shape { step, index } => self.ask(now, stand, 2, step, index).await,
             Fault::Output { step, item } => self.open_game(judge, now, stand, step, item).await,
         }
     }
 
     /// Bonds of games that were cut short.
-    async fn claim(&self, table: &Table) -> Result<(), L1Error> {
+    fn claims(&self, table: &Table) -> Vec<Move> {
         let (me, at) = (self.account(), self.deployment.contracts);
-        let about = || format!("assertion {}", table.posted.id);
-        for game in table.games.iter().filter(|game| game.challenger == me && !game.over) {
-            let data = DisputeGame::claimCall { id: game.id }.abi_encode().into();
-            self.play("claim", about(), at.dispute_game, data, U256::ZERO).await?;
-        }
-        for question in table.questions.iter().filter(|q| q.challenger == me && !q.over) {
-            let data = StepGame::claimCall { key: question.key }.abi_encode().into();
-            self.play("claim", about(), at.step_game, data, U256::ZERO).await?;
-        }
-        Ok(())
+        let claim = |to: Address, data: Vec<u8>| {
+            let about = format!("assertion {}", table.posted.id);
+            Move { name: "claim", about, to, data: data.into(), value: U256::ZERO }
+        };
+        let games = table.games.iter().filter(|game| game.challenger == me && !game.over);
+        let games =
+            games.map(|game| claim(at.dispute_game, DisputeGame::claimCall { id: game.id }.abi_encode()));
+        let questions = table.questions.iter().filter(|q| q.challenger == me && !q.over);
+        let questions =
+            questions.map(|q| claim(at.step_game, StepGame::claimCall { key: q.key }.abi_encode()));
+        games.chain(questions).collect()
     }
 
     /// What the vault owes, and its withdrawal if that is asked for.
-    async fn money(&self, now: Now<'_>) -> Result<(), L1Error> {
+    async fn money(&self, now: Now<'_>) -> Result<Option<Move>, L1Error> {
         let (me, vault) = (self.account(), self.deployment.contracts.vault);
         let owed = self.node.call(vault, &BondVault::balanceOfCall { account: me }, now.at()).await?;
         let before = self.metrics.vault.set(float(owed));
@@ -178,21 +250,14 @@ impl Player {
         let games = tables().flat_map(|t| &t.games).filter(|g| g.challenger == me && !g.over).count();
         let asked = tables().flat_map(|t| &t.questions).filter(|q| q.challenger == me && !q.over).count();
         self.metrics.games.set(i64::try_from(games + asked).unwrap_or(i64::MAX));
-        if self.sweep && games + asked == 0 && !owed.is_zero() {
+        let sweeps = self.sweep && games + asked == 0 && !owed.is_zero();
+        Ok(sweeps.then(|| {
             let data = BondVault::withdrawCall { amount: owed, to: me }.abi_encode().into();
-            self.play("withdraw", format!("{owed} wei"), vault, data, U256::ZERO).await?;
-        }
-        Ok(())
+            Move { name: "withdraw", about: format!("{owed} wei"), to: vault, data, value: U256::ZERO }
+        }))
     }
 
-    pub(super) async fn play(
-        &self,
-        name: &'static str,
-        about: String,
-        to: Address,
-        data: alloy::primitives::Bytes,
-        value: U256,
-    ) -> Result<bool, L1Error> {
-        self.hand.play(Move { name, about, to, data, value }).await
+    pub(super) async fn play(&self, wanted: Move) -> Result<bool, L1Error> {
+        self.hand.play(wanted).await
     }
 }

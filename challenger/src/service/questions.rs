@@ -8,6 +8,7 @@ use bisection::ledger::{shape, witness};
 use super::batch::Opened;
 use super::book::recover;
 use super::config::Mode;
+use super::hand::Move;
 use super::judge::{Fault, Judge, Verdict};
 use super::player::{Now, PlayError, Player, Stand};
 use super::view::{Question, View};
@@ -18,9 +19,11 @@ const LEDGER: u8 = 1;
 const SHAPE: u8 = 2;
 
 impl Player {
-    /// Asks, unless somebody has: the answer would be the same.
+    /// Asks, unless somebody has: the answer would be the same. Several who find it wrong at once wait for each other, as
+    /// long as that is nothing of the window.
     pub(super) async fn ask(
         &self,
+        now: Now<'_>,
         stand: &Stand<'_>,
         kind: u8,
         step: u32,
@@ -30,36 +33,55 @@ impl Player {
         if stand.table.questions.iter().any(same) {
             return Ok(());
         }
+        let since = stand.table.posted.time;
+        let half = since.saturating_add(u64::from(self.deployment.parameters.games.window) / 2);
+        let wait = self.turns.wait(None, stand.id());
+        if now.block.time < since.saturating_add(wait).min(half) {
+            return Ok(());
+        }
         let data = StepGame::challengeCall { assertion: stand.id(), kind, step, index }.abi_encode();
         let about = format!("assertion {}, {} of step {step}, token {index}", stand.id(), name(kind));
-        let bond = U256::from(self.deployment.parameters.games.bond_base);
-        self.play("challenge", about, self.deployment.contracts.step_game, data.into(), bond).await?;
+        let value = U256::from(self.deployment.parameters.games.bond_base);
+        let to = self.deployment.contracts.step_game;
+        self.play(Move { name: "challenge", about, to, data: data.into(), value }).await?;
         Ok(())
     }
 
-    /// Closes what has no answer, and answers what has one.
+    /// Closes what has no answer, and answers what has one. Gives the moves that are as well made by others.
     pub(super) async fn questions(
         &self,
         judge: &mut Judge,
         now: Now<'_>,
         stand: &Stand<'_>,
-    ) -> Result<(), PlayError> {
+    ) -> Result<Vec<Move>, PlayError> {
+        let mut favours = Vec::new();
         let budget = u64::from(self.deployment.parameters.games.proposer_budget);
         for question in stand.table.questions.iter().filter(|q| !q.over) {
-            let late = now.block.time > question.asked.saturating_add(budget);
+            let own = question.challenger == self.account();
+            let since = |span: u64| now.block.time.checked_sub(question.asked.saturating_add(span));
+            let after = |span: u64, gains: bool| {
+                let wait = self.turns.wait(gains.then_some(0), question.key);
+                since(span).is_some_and(|passed| passed > wait)
+            };
             let wrong = stand.fault().is_some_and(|fault| is_about(question, fault));
             let about =
                 format!("assertion {}, {} of step {}", stand.id(), name(question.kind), question.step);
             let to = self.deployment.contracts.step_game;
-            if late {
-                if wrong && self.mode == Mode::Challenge && !stand.defends {
-                    let data = StepGame::timeoutCall { key: question.key }.abi_encode();
-                    self.play("timeout", about, to, data.into(), U256::ZERO).await?;
+            if since(budget).is_some_and(|passed| passed > 0) {
+                let closes = wrong && self.mode == Mode::Challenge && !stand.defends;
+                if closes && after(budget, own) {
+                    let data = StepGame::timeoutCall { key: question.key }.abi_encode().into();
+                    let close = Move { name: "timeout", about, to, data, value: U256::ZERO };
+                    if own {
+                        self.play(close).await?;
+                    } else {
+                        favours.push(close);
+                    }
                 }
                 continue;
             }
             // Who defends answers at once; anybody else, who earns the closer's fee, when the defender seems to be away.
-            let away = now.block.time > question.asked.saturating_add(budget / 2);
+            let away = after(budget / 2, false);
             let may = match self.mode {
                 Mode::Watch => false,
                 _ if stand.defends => true,
@@ -73,9 +95,14 @@ impl Player {
                 tracing::error!(about, "a question about an own assertion has no proof that is known here");
                 continue;
             };
-            self.play("prove", about, to, data.into(), U256::ZERO).await?;
+            let prove = Move { name: "prove", about, to, data: data.into(), value: U256::ZERO };
+            if stand.defends {
+                self.play(prove).await?;
+            } else {
+                favours.push(prove);
+            }
         }
-        Ok(())
+        Ok(favours)
     }
 
     /// The calldata of a proof, if there is one.

@@ -87,7 +87,8 @@ pub(super) struct Table {
     pub(super) revoked: bool,
     pub(super) games: Vec<Game>,
     pub(super) questions: Vec<Question>,
-    pub(super) facts: Facts,
+    /// Shared with whoever plans a move: others may have put many of them there.
+    pub(super) facts: Arc<Facts>,
 }
 
 /// All that is known after a block.
@@ -191,7 +192,7 @@ impl View {
                     revoked: false,
                     games: Vec::new(),
                     questions: Vec::new(),
-                    facts: Facts::default(),
+                    facts: Arc::default(),
                 };
                 self.tables.insert(e.assertion, table);
             }
@@ -217,7 +218,7 @@ impl View {
         for posted in self.chain.split_off(at) {
             let Some(table) = self.tables.get_mut(&posted.id) else { continue };
             table.status = if posted.id == assertion { Status::Rejected } else { Status::Void };
-            table.facts = Facts::default();
+            table.facts = Arc::default();
         }
         self.forget();
     }
@@ -254,7 +255,7 @@ impl View {
     fn learn(&mut self, assertion: B256, entry: &Entry) {
         let table = self.tables.get_mut(&assertion).filter(|table| table.status == Status::Pending);
         if let Some(table) = table {
-            learn(&mut table.facts, assertion, &entry.log, entry.time);
+            learn(Arc::make_mut(&mut table.facts), assertion, &entry.log, entry.time);
         }
     }
 

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use alloy::primitives::keccak256;
 use alloy::signers::local::PrivateKeySigner;
 
 /// Keys of anvil's first accounts: derived from its well-known test phrase.
@@ -53,9 +54,18 @@ impl Anvil {
         Self { process, port, url: format!("http://127.0.0.1:{port}") }
     }
 
-    /// An account with ether.
+    /// The key of an account: the first few have ether.
     pub(crate) fn key(&self, i: usize) -> PrivateKeySigner {
-        KEYS[i].parse().unwrap()
+        KEYS.get(i).map_or_else(
+            || PrivateKeySigner::from_bytes(&keccak256(i.to_be_bytes())).unwrap(),
+            |key| key.parse().unwrap(),
+        )
+    }
+
+    /// Gives an account ether.
+    pub(crate) fn fund(&self, account: alloy::primitives::Address, ether: u64) {
+        let wei = u128::from(ether) * 1_000_000_000_000_000_000;
+        self.ask("anvil_setBalance", &format!("[\"{account}\",\"{wei:#x}\"]"));
     }
 
     /// A JSON-RPC call; panics on an error.

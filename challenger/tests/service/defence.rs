@@ -43,7 +43,7 @@ async fn questions_about_right_steps_are_answered_by_the_defender_and_by_others_
     world.wait("it is found right", async || challenger.metrics.verdicts("right") == 1).await;
     assert_eq!(challenger.metrics.moves("prove"), 0, "the defender is given time");
     world.jump(1000);
-    world.wait("the challenger answers", async || rival.is_answered(key).await).await;
+    world.play_until("the challenger answers", async || rival.is_answered(key).await).await;
     assert_eq!(world.transactions(CHALLENGER), 1);
     assert_eq!(world.status(right).await, PENDING);
     world.confirm(right).await;

@@ -2,14 +2,18 @@
 //! it, whoever answers, whoever else asks, and whatever happens to it or to the chain meanwhile.
 
 mod anvil;
+mod proxy;
 #[path = "../../../executor/tests/support/mod.rs"]
 mod support;
 
 mod defence;
 mod disputes;
+mod hostile;
 mod interruptions;
+mod many;
 mod operation;
 mod proposer;
 mod rival;
 mod sources;
+mod ticking;
 mod world;

@@ -46,7 +46,7 @@ async fn a_bond_is_put_down_when_the_assertion_lies_deep_enough() {
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     assert_eq!(world.transactions(CHALLENGER), 0, "not yet");
     world.anvil.ask("anvil_mine", "[]");
-    world.wait("it asks", async || world.transactions(CHALLENGER) == 1).await;
+    world.play_until("it asks", async || world.transactions(CHALLENGER) == 1).await;
     world.settles(wrong, REJECTED).await;
 }
 

@@ -1,7 +1,7 @@
 //! Somebody who disputes what is right, or plays badly against what is wrong.
 
 use alloy::eips::BlockId;
-use alloy::primitives::{B256, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolCall;
 use bindings::dispute_game::DisputeGame;
 use bindings::l1::{SendError, Sender};
@@ -34,7 +34,17 @@ pub(crate) fn subject(world: &World, nonce: u64) -> Subject {
 
 impl<'a> Rival<'a> {
     pub(crate) fn new(world: &'a World) -> Self {
-        Self { world, sender: world.sender(RIVAL) }
+        Self::of(world, RIVAL)
+    }
+
+    /// With another account than usual.
+    pub(crate) fn of(world: &'a World, account: usize) -> Self {
+        Self { world, sender: world.sender(account) }
+    }
+
+    /// Its address.
+    pub(crate) fn account(&self) -> Address {
+        self.sender.account()
     }
 
     /// Opens a game about the first item of an assertion, whose header is that of `subject`.

@@ -12,6 +12,7 @@ use alloy::primitives::{Address, B256, U256};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use bindings::assertions::Assertions;
+use bindings::bond_vault::BondVault;
 use bindings::deployment::{Deployment, Games, Parameters, Registry, Rollup, announce, deploy};
 use bindings::inbox::Inbox;
 use bindings::l1::{L1, Patience, Policy, Sender};
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::anvil::Anvil;
 use crate::support::items;
 use crate::support::tiny::Shape;
+use crate::ticking::Ticking;
 
 /// Who is who among the node's accounts.
 pub(crate) const OWNER: usize = 0;
@@ -69,6 +71,14 @@ impl Service {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
+    }
+}
+
+impl Service {
+    /// The last block that it has read.
+    pub(crate) fn block(&self) -> u64 {
+        let text = self.get("/metrics");
+        text.split("\nrefute_challenger_block ").nth(1).unwrap().split('\n').next().unwrap().parse().unwrap()
     }
 }
 
@@ -165,6 +175,24 @@ impl World {
         self.anvil.ask("evm_mine", "[]");
     }
 
+    /// From now on a block comes four times a second, and takes twelve seconds of the chain's time.
+    pub(crate) fn tick(&self) -> Ticking {
+        Ticking::new(self.anvil.port)
+    }
+
+    /// What an account has, in the vault and outside.
+    pub(crate) async fn wealth(&self, account: Address) -> U256 {
+        let call = BondVault::balanceOfCall { account };
+        let vault = self.deployment.contracts.vault;
+        let owed: U256 = self.node.call(vault, &call, BlockId::latest()).await.unwrap();
+        self.node.balance(account).await.unwrap() + owed
+    }
+
+    /// The time of the newest block.
+    pub(crate) async fn now(&self) -> u64 {
+        self.node.head().await.unwrap().time
+    }
+
     /// Settings of a service.
     pub(crate) fn config(&self, mode: Mode) -> Config {
         Config {
@@ -207,8 +235,17 @@ impl World {
 
     /// Transactions of an account that were mined.
     pub(crate) fn transactions(&self, account: usize) -> u64 {
+        self.count(account, "latest")
+    }
+
+    /// Those that wait to be mined.
+    pub(crate) fn pending(&self, account: usize) -> u64 {
+        self.count(account, "pending") - self.count(account, "latest")
+    }
+
+    fn count(&self, account: usize, at: &str) -> u64 {
         let address = self.address(account);
-        let answer = self.anvil.ask("eth_getTransactionCount", &format!("[\"{address}\",\"latest\"]"));
+        let answer = self.anvil.ask("eth_getTransactionCount", &format!("[\"{address}\",\"{at}\"]"));
         let hex = answer.split("\"result\":\"0x").nth(1).unwrap().split('"').next().unwrap();
         u64::from_str_radix(hex, 16).unwrap()
     }

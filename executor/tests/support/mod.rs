@@ -11,4 +11,5 @@ pub mod pt2;
 pub mod random;
 pub mod tiny;
 pub mod verifier;
+pub mod vision;
 pub mod vocabulary;

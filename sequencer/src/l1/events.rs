@@ -179,7 +179,7 @@ fn event(at: &Contracts, (address, topics, data, batch): Raw) -> Option<Event> {
 }
 
 /// An entry as the inbox logs it: F of docs/rollup.md, 8.2.
-fn entry(bytes: &[u8]) -> Option<Entry> {
+pub(super) fn entry(bytes: &[u8]) -> Option<Entry> {
     let mut from = Fields(bytes);
     let [op] = from.take()?;
     let entry = match op {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::events::read_block;
 use super::state::Shared;
 use super::view::View;
+use crate::ledger::Hash;
 use crate::store::{BlockRow, Db, StoreError};
 
 /// Blocks that a reorganisation may take.
@@ -30,10 +31,27 @@ pub(super) enum FollowError {
     Store(#[from] StoreError),
 }
 
+/// Blocks with something of the rollup in them after which a new checkpoint is worth its while.
+const FRESH: usize = 16;
+
+/// Blocks that are read from the store at once.
+const PAGE: u32 = 512;
+
 /// The view after any of the last blocks: one that is old enough, and the blocks since.
 pub(super) struct History {
     safe: View,
     recent: VecDeque<BlockRow>,
+    /// Blocks with something in them that `safe` has taken since the last checkpoint was drawn up.
+    fresh: usize,
+    drawn_up: Option<Checkpoint>,
+}
+
+/// A view to begin from, once its last assertion is final.
+pub(super) struct Checkpoint {
+    block: u64,
+    /// Height and id of the last assertion in it.
+    head: (usize, Hash),
+    bytes: Vec<u8>,
 }
 
 /// Reads L1.
@@ -48,17 +66,44 @@ pub(super) struct Reader {
 }
 
 impl History {
-    /// Of the blocks that are in the store; and the view after the last.
-    pub(super) fn load(deployment: &Deployment, rows: Vec<BlockRow>) -> Result<(Self, View), StoreError> {
-        let mut safe = View::new(deployment);
-        let mut recent = VecDeque::from(rows);
-        while recent.len() > DEPTH {
-            let Some(row) = recent.pop_front() else { break };
-            safe.apply(&row)?;
+    fn from(safe: View) -> Self {
+        Self { safe, recent: VecDeque::new(), fresh: 0, drawn_up: None }
+    }
+
+    /// Of the store: its checkpoint and the blocks since, or all blocks; and the view after the last.
+    pub(super) async fn load(deployment: &Deployment, db: &Db) -> Result<(Self, View), StoreError> {
+        let mut history = Self::from(View::new(deployment));
+        if let Some((block, bytes)) = db.checkpoint().await? {
+            match View::restore(deployment, &bytes).filter(|view| view.block == block) {
+                Some(view) => history = Self::from(view),
+                None => tracing::warn!(block, "the store's checkpoint cannot be read: all blocks are"),
+            }
         }
-        let history = Self { safe, recent };
+        let from = history.safe.block;
+        history.read(db).await?;
+        // A checkpoint alone, without the blocks to go on from, is no beginning.
+        if history.recent.is_empty() && from > 0 {
+            history = Self::from(View::new(deployment));
+            history.read(db).await?;
+        }
         let view = history.view()?;
+        tracing::info!(from, to = view.block, "L1 is known from the store");
         Ok((history, view))
+    }
+
+    /// Takes the stored blocks after its own.
+    async fn read(&mut self, db: &Db) -> Result<(), StoreError> {
+        let mut next = self.safe.block.saturating_add(1);
+        loop {
+            let rows = db.blocks(next, PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            next = last.number.saturating_add(1);
+            for row in rows {
+                if let Some(checkpoint) = self.forward(row)? {
+                    db.keep_checkpoint(checkpoint.block, &checkpoint.bytes).await?;
+                }
+            }
+        }
     }
 
     fn view(&self) -> Result<View, StoreError> {
@@ -67,15 +112,39 @@ impl History {
         Ok(view)
     }
 
-    fn forward(&mut self, row: BlockRow) -> Result<(), StoreError> {
+    /// Takes a block; a checkpoint if there is a new one to be stored.
+    fn forward(&mut self, row: BlockRow) -> Result<Option<Checkpoint>, StoreError> {
         self.recent.push_back(row);
         // Seldom, because what is executed here was executed before.
-        if self.recent.len() > 2 * DEPTH {
-            for row in self.recent.drain(..DEPTH) {
-                self.safe.apply(&row)?;
-            }
+        if self.recent.len() <= 2 * DEPTH {
+            return Ok(None);
         }
-        Ok(())
+        for row in self.recent.drain(..DEPTH) {
+            self.fresh += usize::from(!row.logs.is_empty());
+            self.safe.apply(&row)?;
+        }
+        Ok(self.settle())
+    }
+
+    /// Draws a checkpoint up, and gives it when everything in it is final: nothing of it is taken back then, so that it is
+    /// the same however the blocks after it end.
+    fn settle(&mut self) -> Option<Checkpoint> {
+        if let Some(Checkpoint { head: (height, id), .. }) = &self.drawn_up
+            && self.safe.nodes.get(*height).is_none_or(|node| node.id != *id)
+        {
+            self.drawn_up = None;
+        }
+        if self.drawn_up.is_none() && self.fresh >= FRESH {
+            let bytes = self.safe.save()?;
+            let node = self.safe.nodes.last()?;
+            let head = (self.safe.nodes.len().saturating_sub(1), node.id);
+            self.drawn_up = Some(Checkpoint { block: self.safe.block, head, bytes });
+            self.fresh = 0;
+        }
+        let is_final = |checkpoint: &mut Checkpoint| {
+            self.safe.nodes.get(checkpoint.head.0).is_some_and(|node| node.confirmed)
+        };
+        self.drawn_up.take_if(is_final)
     }
 
     /// The last blocks, of one chain without gaps.
@@ -108,6 +177,28 @@ async fn patiently<F: Future<Output = Result<(), StoreError>>>(
     }
 }
 
+/// Takes the block before the rollup's first one.
+async fn begin(
+    node: &L1,
+    deployment: &Deployment,
+    db: &Db,
+    history: &mut History,
+) -> Result<(), FollowError> {
+    let first = deployment.block.saturating_sub(1);
+    let gone = || L1Error::Unreadable { method: "eth_getBlock", why: format!("no block {first}") };
+    let block = node.block(BlockNumberOrTag::Number(first).into()).await?.ok_or_else(gone)?;
+    let (hash, parent) = (block.hash.0, block.parent.0);
+    let row = BlockRow { number: block.number, hash, parent, time: block.time, logs: Vec::new() };
+    patiently(|| db.keep_block(&row, 0)).await?;
+    history.forward(row)?;
+    Ok(())
+}
+
+fn follower(node: &L1, history: &History) -> Result<Follower, FollowError> {
+    let gone = || StoreError::Damaged("blocks of L1");
+    Ok(Follower::new(node.clone(), history.known(), DEPTH).ok_or_else(gone)?)
+}
+
 impl Reader {
     /// Goes on from the stored blocks, or begins before the rollup's first one.
     pub(super) async fn new(
@@ -117,22 +208,24 @@ impl Reader {
         mut history: History,
     ) -> Result<Self, FollowError> {
         if history.recent.is_empty() {
-            let first = deployment.block.saturating_sub(1);
-            let gone = || L1Error::Unreadable { method: "eth_getBlock", why: format!("no block {first}") };
-            let block = node.block(BlockNumberOrTag::Number(first).into()).await?.ok_or_else(gone)?;
-            let (hash, parent) = (block.hash.0, block.parent.0);
-            let row = BlockRow { number: block.number, hash, parent, time: block.time, logs: Vec::new() };
-            db.keep_block(&row, 0).await?;
-            history.forward(row)?;
+            begin(&node, &deployment, &db, &mut history).await?;
         }
-        let gone = || StoreError::Damaged("blocks of L1");
-        let follower = Follower::new(node.clone(), history.known(), DEPTH).ok_or_else(gone)?;
+        let follower = follower(&node, &history)?;
         Ok(Self { node, deployment, db, follower, history, stale: false })
     }
 
     /// One step towards the head; whether this is it.
     pub(super) async fn step(&mut self, shared: &Shared) -> Result<bool, FollowError> {
-        match self.follower.next().await? {
+        let step = match self.follower.next().await {
+            Ok(step) => step,
+            Err(error) if !self.is_lost().await => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "L1 is read again from the rollup's first block");
+                self.begin_again(shared).await?;
+                return Ok(false);
+            }
+        };
+        match step {
             Some(Step::Back(block)) => {
                 tracing::info!(number = block.number, hash = %block.hash, "a reorganisation took a block of L1");
                 self.stale = true;
@@ -147,7 +240,10 @@ impl Reader {
                 let row = self.read(&block).await?;
                 let keep = row.number.saturating_sub(DEPTH as u64 + 8);
                 patiently(|| self.db.keep_block(&row, keep)).await?;
-                self.history.forward(row.clone())?;
+                if let Some(checkpoint) = self.history.forward(row.clone())? {
+                    patiently(|| self.db.keep_checkpoint(checkpoint.block, &checkpoint.bytes)).await?;
+                    tracing::info!(block = checkpoint.block, "what L1 says up to a block is summed up");
+                }
                 self.publish(shared, Some(&row))?;
                 Ok(false)
             }
@@ -157,6 +253,24 @@ impl Reader {
                 Ok(true)
             }
         }
+    }
+
+    /// Is the last block that is known gone from L1, and all before it.
+    async fn is_lost(&self) -> bool {
+        let at = self.follower.at();
+        let alone = self.follower.known().count() == 1;
+        alone && matches!(self.node.block(at.number.into()).await, Ok(Some(there)) if there.hash != at.hash)
+    }
+
+    /// A reorganisation went deeper than blocks are kept for: all is read anew.
+    async fn begin_again(&mut self, shared: &Shared) -> Result<(), FollowError> {
+        self.stale = true;
+        shared.write().synced = None;
+        patiently(|| self.db.forget_blocks(0)).await?;
+        self.history = History::from(View::new(&self.deployment));
+        begin(&self.node, &self.deployment, &self.db, &mut self.history).await?;
+        self.follower = follower(&self.node, &self.history)?;
+        Ok(())
     }
 
     fn publish(&mut self, shared: &Shared, row: Option<&BlockRow>) -> Result<(), StoreError> {

@@ -1,10 +1,12 @@
 //! Posting to L1: what was promised becomes batches, batches become final, and what L1 says is taken in.
 //!
-//! `events` and `view` fold blocks into the rollup's state, `follow` reads them and takes reorganisations back, `plan` and
-//! `make` say what the next batch is, `post` sends it and settles what is over, `requests` executes what was asked on L1.
+//! `events` and `view` fold blocks into the rollup's state, `checkpoint` keeps what old ones come to, `follow` reads them and
+//! takes reorganisations back, `plan` and `make` say what the next batch is, `post` sends it and settles what is over,
+//! `requests` executes what was asked on L1.
 //! Nothing here decides by memory alone: after a crash the store and L1 say the same again.
 
 mod cheat;
+mod checkpoint;
 mod events;
 mod follow;
 mod make;
@@ -88,12 +90,11 @@ impl Prepared {
         let deployment = Arc::clone(&settings.deployment);
         let node = L1::connect(&settings.url, Some(deployment.chain_id), patience).await.map_err(wrong)?;
         deployment.check(&node).await.map_err(wrong)?;
-        let (history, view) = History::load(&deployment, db.blocks().await?)?;
-        let mut rows = db.batches(settings.epoch).await?;
-        rows.sort_by_key(|row| row.time);
-        let spans = rows
-            .iter()
-            .map(|row| (Hash(row.hash), Span { from: row.from, to: row.to, left_out: row.left_out.clone() }));
+        let (history, view) = History::load(&deployment, db).await?;
+        let last = db.last_batch(settings.epoch).await?;
+        let rows = db.spans(settings.epoch).await?.into_iter();
+        let spans =
+            rows.map(|row| (Hash(row.hash), Span { from: row.from, to: row.to, left_out: row.left_out }));
         let results = db.l1_results().await?;
         let state = State {
             view,
@@ -133,7 +134,7 @@ impl Prepared {
             claim_fees: settings.claim_fees,
             poll: settings.poll,
         };
-        Ok(Self { shared, reader, settings, key, last: rows.pop(), terms })
+        Ok(Self { shared, reader, settings, key, last, terms })
     }
 
     /// What the rest asks.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256};
 use bindings::deployment::{Contracts, Deployment};
-use bisection::ledger::{Context, Ledger, Parent, Registry, Rules, State, Undo, genesis_id, inbox};
+use bisection::ledger::{
+    Context, Ledger, Model, Parent, Price, Registry, Rules, State, Undo, genesis_id, inbox,
+};
 
 use super::events::{Assertion, Event, events};
 use crate::ledger::{Domain, Hash, curve};
@@ -37,7 +39,7 @@ pub(super) struct Node {
     /// The state after it, if it is right.
     pub(super) state: Option<State>,
     pub(super) fees_paid: bool,
-    undo: Vec<Undo>,
+    pub(super) undo: Vec<Undo>,
 }
 
 /// An assertion that lost its place.
@@ -51,12 +53,21 @@ pub(super) struct Lost {
     pub(super) reclaimed: bool,
 }
 
+/// What the registry was told: to tell it another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Listed {
+    Model(Hash, Model),
+    Price(Hash, Price),
+}
+
 /// Everything that a sequencer knows of L1.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     at: Contracts,
     pub(super) rules: Rules,
     pub(super) registry: Registry,
+    /// What the registry was told, in order.
+    pub(super) listed: Vec<Listed>,
     /// The last block.
     pub(super) block: u64,
     /// Its time.
@@ -73,7 +84,7 @@ pub(super) struct View {
     pub(super) ledger: Ledger,
     /// The first wrong node's height, and what is wrong.
     pub(super) wrong: Option<(usize, String)>,
-    games: HashMap<B256, Hash>,
+    pub(super) games: HashMap<B256, Hash>,
 }
 
 /// The parameters that the rules read.
@@ -111,6 +122,7 @@ impl View {
             at: deployment.contracts,
             rules,
             registry: Registry::new(),
+            listed: Vec::new(),
             block: 0,
             time: 0,
             entries: Vec::new(),
@@ -156,14 +168,10 @@ impl View {
     fn take(&mut self, event: Event) {
         match event {
             Event::Entered { index, entry, prompt } => {
-                let acc = self.accs.last().copied().unwrap_or_default();
-                self.accs.push(inbox::accumulate(acc, entry.hash(index)));
-                self.entries.push(Arc::new(Entered { entry, prompt, block: self.block }));
+                self.enter(index, Entered { entry, prompt, block: self.block });
             }
-            Event::Announced { model, is } => self.registry.announce(model, is),
-            Event::Priced { model, price } => {
-                self.registry.schedule(&model, price);
-            }
+            Event::Announced { model, is } => self.list(Listed::Model(model, is)),
+            Event::Priced { model, price } => self.list(Listed::Price(model, price)),
             Event::Posted(assertion) => self.append(*assertion),
             Event::Confirmed(id) => {
                 if let Some(node) = self.node_mut(&id) {
@@ -196,6 +204,24 @@ impl View {
                 }
             }
         }
+    }
+
+    /// Another entry of the inbox.
+    pub(super) fn enter(&mut self, index: u64, entered: Entered) {
+        let acc = self.accs.last().copied().unwrap_or_default();
+        self.accs.push(inbox::accumulate(acc, entered.entry.hash(index)));
+        self.entries.push(Arc::new(entered));
+    }
+
+    /// Something new in the registry.
+    pub(super) fn list(&mut self, what: Listed) {
+        match &what {
+            Listed::Model(model, is) => self.registry.announce(*model, *is),
+            Listed::Price(model, price) => {
+                self.registry.schedule(model, *price);
+            }
+        }
+        self.listed.push(what);
     }
 
     fn node_mut(&mut self, id: &Hash) -> Option<&mut Node> {

@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
-pub use posting::{BatchRow, BlockRow, Mark, Promised, Signed};
+pub use posting::{BatchRow, BlockRow, Mark, Promised, Signed, SpanRow};
 pub use read::{Found, Snapshot};
 pub use write::{Delegated, Group, Inferred, Numbered, Received, Withdrawn};
 

@@ -95,6 +95,20 @@ pub struct BlockRow {
     pub logs: Vec<u8>,
 }
 
+/// Which receipts a batch was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpanRow {
+    /// Batch hash.
+    pub hash: [u8; 32],
+    /// First receipt.
+    pub from: u64,
+    /// After the last.
+    pub to: u64,
+    /// Receipts that are not in it.
+    pub left_out: Vec<u64>,
+}
+
+type SpanColumns = (Vec<u8>, i64, i64, Vec<u8>);
 type BatchColumns = (Vec<u8>, Vec<u8>, i64, i64, Vec<u8>, i64, Vec<u8>);
 type BlockColumns = (i64, Vec<u8>, Vec<u8>, i64, Vec<u8>);
 type PromisedColumns = (
@@ -135,6 +149,15 @@ fn promised(row: PromisedColumns) -> Result<Promised, StoreError> {
         }
     };
     Ok(Promised { number: number as u64, created: created.unwrap_or_default() as u64, what })
+}
+
+/// Eight bytes each.
+fn numbers(bytes: &[u8]) -> Result<Vec<u64>, StoreError> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    if !rest.is_empty() {
+        return Err(StoreError::Damaged("a batch"));
+    }
+    Ok(words.iter().map(|word| u64::from_be_bytes(*word)).collect())
 }
 
 macro_rules! read_promised {
@@ -219,29 +242,38 @@ impl Db {
         Ok(())
     }
 
-    /// All batches that an epoch's receipts were ever put in.
-    pub async fn batches(&self, epoch: u32) -> Result<Vec<BatchRow>, StoreError> {
-        let select =
-            "SELECT hash, parent, from_number, to_number, left_out, time, data FROM batches WHERE epoch = $1";
-        let rows: Vec<BatchColumns> = with_reader!(self, pool => {
+    /// What the batches hold that an epoch's receipts were ever put in. Without their bytes: there may be many.
+    pub async fn spans(&self, epoch: u32) -> Result<Vec<SpanRow>, StoreError> {
+        let select = "SELECT hash, from_number, to_number, left_out FROM batches WHERE epoch = $1";
+        let rows: Vec<SpanColumns> = with_reader!(self, pool => {
             sqlx::query_as(select).bind(i64::from(epoch)).fetch_all(pool).await?
         });
+        let span = |(hash, from, to, left_out): SpanColumns| {
+            let (hash, left_out) = (array(&hash, "a batch")?, numbers(&left_out)?);
+            Ok(SpanRow { hash, from: from as u64, to: to as u64, left_out })
+        };
+        rows.into_iter().map(span).collect()
+    }
+
+    /// The batch of an epoch with the latest time.
+    pub async fn last_batch(&self, epoch: u32) -> Result<Option<BatchRow>, StoreError> {
+        let select = "SELECT hash, parent, from_number, to_number, left_out, time, data FROM batches \
+                      WHERE epoch = $1 ORDER BY time DESC, to_number DESC LIMIT 1";
+        let row: Option<BatchColumns> = with_reader!(self, pool => {
+            sqlx::query_as(select).bind(i64::from(epoch)).fetch_optional(pool).await?
+        });
         let batch = |(hash, parent, from, to, left_out, time, data): BatchColumns| {
-            let (words, rest) = left_out.as_chunks::<8>();
-            if !rest.is_empty() {
-                return Err(StoreError::Damaged("a batch"));
-            }
             Ok(BatchRow {
                 hash: array(&hash, "a batch")?,
                 parent: array(&parent, "a batch")?,
                 from: from as u64,
                 to: to as u64,
-                left_out: words.iter().map(|w| u64::from_be_bytes(*w)).collect(),
+                left_out: numbers(&left_out)?,
                 time: time as u64,
                 data,
             })
         };
-        rows.into_iter().map(batch).collect()
+        row.map(batch).transpose()
     }
 
     /// The bytes of a batch.
@@ -252,11 +284,13 @@ impl Db {
         }))
     }
 
-    /// The blocks that were read, in order.
-    pub async fn blocks(&self) -> Result<Vec<BlockRow>, StoreError> {
-        let select = "SELECT number, hash, parent, time, logs FROM l1_blocks ORDER BY number";
-        let rows: Vec<BlockColumns> =
-            with_reader!(self, pool => sqlx::query_as(select).fetch_all(pool).await?);
+    /// The blocks that were read, from a number on, in order, and so many at the most.
+    pub async fn blocks(&self, from: u64, most: u32) -> Result<Vec<BlockRow>, StoreError> {
+        let select = "SELECT number, hash, parent, time, logs FROM l1_blocks WHERE number >= $1 \
+                      ORDER BY number LIMIT $2";
+        let rows: Vec<BlockColumns> = with_reader!(self, pool => {
+            sqlx::query_as(select).bind(from as i64).bind(i64::from(most)).fetch_all(pool).await?
+        });
         let block = |(number, hash, parent, time, logs): BlockColumns| {
             let (hash, parent) = (array(&hash, "a block")?, array(&parent, "a block")?);
             Ok(BlockRow { number: number as u64, hash, parent, time: time as u64, logs })
@@ -281,10 +315,34 @@ impl Db {
         Ok(())
     }
 
-    /// A reorganisation took this block, and so whatever came after it.
+    /// A reorganisation took this block, and so whatever came after it, and a checkpoint that has it.
     pub async fn forget_blocks(&self, from: u64) -> Result<(), StoreError> {
-        let delete = "DELETE FROM l1_blocks WHERE number >= $1";
-        with_writer!(self, pool => { sqlx::query(delete).bind(from as i64).execute(pool).await?; });
+        let blocks = "DELETE FROM l1_blocks WHERE number >= $1";
+        let checkpoint = "DELETE FROM l1_checkpoint WHERE block >= $1";
+        with_writer!(self, pool => {
+            let mut both = pool.begin().await?;
+            sqlx::query(checkpoint).bind(from as i64).execute(&mut *both).await?;
+            sqlx::query(blocks).bind(from as i64).execute(&mut *both).await?;
+            both.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// What the blocks up to one come to, as the reader encodes it.
+    pub async fn checkpoint(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let select = "SELECT block, view FROM l1_checkpoint";
+        let row: Option<(i64, Vec<u8>)> =
+            with_reader!(self, pool => sqlx::query_as(select).fetch_optional(pool).await?);
+        Ok(row.map(|(block, view)| (block as u64, view)))
+    }
+
+    /// Keeps a checkpoint in the place of the last one.
+    pub async fn keep_checkpoint(&self, block: u64, view: &[u8]) -> Result<(), StoreError> {
+        let insert = "INSERT INTO l1_checkpoint (id, block, view) VALUES (1, $1, $2) \
+                      ON CONFLICT (id) DO UPDATE SET block = excluded.block, view = excluded.view";
+        with_writer!(self, pool => {
+            sqlx::query(insert).bind(block as i64).bind(view).execute(pool).await?;
+        });
         Ok(())
     }
 

@@ -13,3 +13,4 @@ mod rejection;
 mod reorganisation;
 mod stranger;
 mod support;
+mod start;

@@ -3,8 +3,8 @@
 mod postgres;
 
 use sequencer::store::{
-    BatchRow, BlockRow, Db, Delegated, Group, Inferred, Mark, Numbered, Received, Signed, StoreError,
-    Withdrawn,
+    BatchRow, BlockRow, Db, Delegated, Group, Inferred, Mark, Numbered, Received, Signed, SpanRow,
+    StoreError, Withdrawn,
 };
 
 use postgres::Postgres;
@@ -174,9 +174,17 @@ async fn what_is_posted_is_kept(db: &Db) {
     };
     db.keep_batch(3, &batch).await.unwrap();
     db.keep_batch(3, &batch).await.unwrap();
-    assert_eq!(db.batches(3).await.unwrap(), std::slice::from_ref(&batch));
+    let later = BatchRow { hash: [4; 32], from: 3, to: 5, left_out: vec![], time: 78, ..batch.clone() };
+    assert_eq!(db.last_batch(3).await.unwrap(), Some(batch.clone()));
+    db.keep_batch(3, &later).await.unwrap();
+    assert_eq!(db.last_batch(3).await.unwrap(), Some(later));
+    let span = |hash, from, to, left_out| SpanRow { hash: [hash; 32], from, to, left_out };
+    let mut spans = db.spans(3).await.unwrap();
+    spans.sort_by_key(|span| span.from);
+    assert_eq!(spans, [span(1, 0, 3, vec![1, 1 << 40]), span(4, 3, 5, vec![])]);
     assert_eq!(db.batch_data(&[1; 32]).await.unwrap(), Some(batch.data));
-    assert_eq!((db.batches(4).await.unwrap(), db.batch_data(&[3; 32]).await.unwrap()), (vec![], None));
+    assert_eq!((db.spans(4).await.unwrap(), db.last_batch(4).await.unwrap()), (vec![], None));
+    assert_eq!(db.batch_data(&[3; 32]).await.unwrap(), None);
     let block = |number: u64, logs: usize| BlockRow {
         number,
         hash: [number as u8; 32],
@@ -187,9 +195,17 @@ async fn what_is_posted_is_kept(db: &Db) {
     for number in 60..=64 {
         db.keep_block(&block(number, usize::from(number == 61)), 63).await.unwrap();
     }
-    assert_eq!(db.blocks().await.unwrap(), [block(61, 1), block(63, 0), block(64, 0)]);
+    assert_eq!(db.blocks(0, 9).await.unwrap(), [block(61, 1), block(63, 0), block(64, 0)]);
+    assert_eq!(db.blocks(62, 1).await.unwrap(), [block(63, 0)]);
+    assert_eq!(db.checkpoint().await.unwrap(), None);
+    db.keep_checkpoint(60, &[1; 10]).await.unwrap();
+    db.keep_checkpoint(61, &[2; 20]).await.unwrap();
     db.forget_blocks(63).await.unwrap();
-    assert_eq!(db.blocks().await.unwrap(), [block(61, 1)]);
+    assert_eq!(db.blocks(0, 9).await.unwrap(), [block(61, 1)]);
+    assert_eq!(db.checkpoint().await.unwrap(), Some((61, vec![2; 20])));
+    // What sums up a block goes with it.
+    db.forget_blocks(61).await.unwrap();
+    assert_eq!((db.blocks(0, 9).await.unwrap(), db.checkpoint().await.unwrap()), (vec![], None));
     db.keep_l1_result(&[4; 32], 3, &[1, 2]).await.unwrap();
     db.keep_l1_result(&[4; 32], 9, &[9]).await.unwrap();
     assert_eq!(db.l1_results().await.unwrap(), [([4; 32], 3, vec![1, 2])]);

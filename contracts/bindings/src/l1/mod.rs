@@ -120,6 +120,15 @@ impl L1 {
         }
     }
 
+    /// Is the node still of the chain that it was of: behind a URL there may be another one now.
+    pub async fn check_chain(&self) -> Result<(), L1Error> {
+        let found = self.ask("eth_chainId", |p| async move { p.get_chain_id().await }).await?;
+        if found == self.chain_id {
+            return Ok(());
+        }
+        Err(L1Error::WrongChain { url: self.url.clone(), found, expected: self.chain_id })
+    }
+
     /// The chain's id.
     pub fn chain_id(&self) -> u64 {
         self.chain_id
