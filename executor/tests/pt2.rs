@@ -4,14 +4,14 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use executor::engine::{Emission, Engine};
+use executor::engine::Emission;
 use executor::import::{hf, pt2};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use support::archive::Archive;
 use support::models::model_source;
 use support::pt2::{
-    Digits, Tiny, data, distance, emission, float, imported, largest, last_row, model, recorded,
+    Digits, Tiny, data, distance, emission, float, imported, largest, last_row, model, native, recorded,
     with_tokenizer,
 };
 
@@ -47,7 +47,7 @@ fn a_decoder_becomes_a_program_of_tokens() {
     let face = &engine.program().interface;
     assert_eq!((face.vocabulary, face.context), (64, 32));
     assert_eq!(
-        emission(&mut engine, &tiny.decoder.tokens),
+        emission(engine.as_mut(), &tiny.decoder.tokens),
         Emission::Token(largest(&tiny.decoder.output) as u32)
     );
 }
@@ -101,5 +101,6 @@ fn minilm_exported_is_the_program_of_its_folder() {
     std::fs::copy(model_source("minilm").join("tokenizer.json"), folder.path().join("tokenizer.json"))
         .unwrap();
     let exported = pt2::open(&path).unwrap();
-    assert_eq!(model(&exported).id(), model(&hf::open(&model_source("minilm")).unwrap()).id());
+    let of_folder = hf::open(&model_source("minilm")).unwrap();
+    assert_eq!(model(&exported, &native).id(), model(&of_folder, &native).id());
 }

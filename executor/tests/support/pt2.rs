@@ -13,6 +13,7 @@ use executor::kernels::Sampling;
 use executor::model::Model;
 use executor::native::Native;
 use executor::program::Output;
+use executor::reference::Reference;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -62,15 +63,25 @@ pub fn float(source: &SourceModel) -> FloatModel {
     FloatModel::new(&source.graph(), &source.config, &*source.tensors).unwrap()
 }
 
-pub fn model(source: &SourceModel) -> Model {
-    let engine = |m: Model| Ok(Box::new(Native::new(&m, THREADS, None).unwrap()) as Box<dyn Engine>);
-    let model = Model::from_bytes(&import(source, W8, &engine, &mut |_| {}).unwrap()).unwrap();
+/// The model, its formats chosen by a pilot run on a back end.
+pub fn model(source: &SourceModel, pilot: &dyn Fn(Model) -> Box<dyn Engine>) -> Model {
+    let bytes = import(source, W8, &|model| Ok(pilot(model)), &mut |_| {}).unwrap();
+    let model = Model::from_bytes(&bytes).unwrap();
     model.verify().unwrap();
     model
 }
 
-pub fn imported(source: &SourceModel) -> Native {
-    Native::new(&model(source), THREADS, None).unwrap()
+pub fn native(model: Model) -> Box<dyn Engine> {
+    Box::new(Native::new(&model, THREADS, None).unwrap())
+}
+
+pub fn reference(model: Model) -> Box<dyn Engine> {
+    Box::new(Reference::new(model))
+}
+
+/// The program on the reference kernels, which know every operation.
+pub fn imported(source: &SourceModel) -> Box<dyn Engine> {
+    reference(model(source, &reference))
 }
 
 pub fn emission(engine: &mut dyn Engine, tokens: &[u32]) -> Emission {
