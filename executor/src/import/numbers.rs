@@ -40,7 +40,7 @@ pub fn pilot(length: usize, count: u32) -> Vec<Vec<u32>> {
             let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             z ^= z >> 31;
-            ((z >> 32) * u64::from(count) >> 32) as u32
+            (((z >> 32) * u64::from(count)) >> 32) as u32
         })
         .collect();
     vec![vec![0; length], vec![highest; length], halves, noise]

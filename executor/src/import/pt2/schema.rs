@@ -157,16 +157,18 @@ impl<'de> Deserialize<'de> for SymInt {
             expr_str: Text,
         }
         #[derive(Deserialize)]
-        #[serde(rename_all = "snake_case")]
         enum Form {
-            AsInt(i64),
-            AsName(Text),
-            AsExpr(Expression),
+            #[serde(rename = "as_int")]
+            Int(i64),
+            #[serde(rename = "as_name")]
+            Name(Text),
+            #[serde(rename = "as_expr")]
+            Expression(Expression),
         }
         Ok(match Form::deserialize(deserializer)? {
-            Form::AsInt(n) => Self::Int(n),
-            Form::AsName(name) => Self::Name(name.0),
-            Form::AsExpr(expression) => Self::Expression(expression.expr_str.0),
+            Form::Int(n) => Self::Int(n),
+            Form::Name(name) => Self::Name(name.0),
+            Form::Expression(expression) => Self::Expression(expression.expr_str.0),
         })
     }
 }

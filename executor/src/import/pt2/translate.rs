@@ -37,6 +37,9 @@ pub(super) enum Input {
 /// Numbers that an input can hold: 0 to 255, as the bytes of an image.
 pub(super) const NUMBERS: usize = 256;
 
+/// What makes two gathers one: their input, is it visible, are they at the last position only, fill and map.
+type Gathered = (StepId, bool, bool, Fill, Arc<[i32]>);
+
 /// A program while it is read.
 pub(super) struct Translator<'a> {
     module: &'a GraphModule,
@@ -51,7 +54,7 @@ pub(super) struct Translator<'a> {
     /// Most fractional bits of each step.
     pub(super) limits: Vec<i32>,
     /// Gathers by what they gather.
-    pub(super) gathered: HashMap<(StepId, bool, bool, Fill, Arc<[i32]>), StepId>,
+    pub(super) gathered: HashMap<Gathered, StepId>,
     /// The tables of the numbers, by scale and offset.
     pub(super) tables: HashMap<(u64, u64), StepId>,
     pub(super) input: Option<Input>,
@@ -330,11 +333,13 @@ fn names(argument: &Argument) -> Vec<&str> {
         Argument::Tensor(name) | Argument::SymInt(SymInt::Name(name)) => vec![name],
         Argument::Tensors(names) => names.iter().map(String::as_str).collect(),
         Argument::SymInts(sizes) => {
-            let name = |size| match size {
-                &SymInt::Name(ref name) => Some(name.as_str()),
-                _ => None,
-            };
-            sizes.iter().filter_map(name).collect()
+            let mut names = Vec::new();
+            for size in sizes {
+                if let SymInt::Name(name) = size {
+                    names.push(name.as_str());
+                }
+            }
+            names
         }
         _ => vec![],
     }
