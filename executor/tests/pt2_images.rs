@@ -4,9 +4,7 @@ mod support;
 
 use executor::import::pt2;
 use executor::tokenizer::Tokenizer;
-use support::pt2::{
-    Digits, Tiny, data, distance, imported, largest, recorded, vector, with_tokenizer,
-};
+use support::pt2::{Digits, Tiny, data, distance, imported, largest, recorded, vector, with_tokenizer};
 
 #[test]
 fn an_encoder_with_a_first_token_head_becomes_a_program_of_a_vector() {

@@ -56,6 +56,11 @@ impl FloatModel {
                 node: step.name.clone(),
                 reason: format!("there is no row {row}; use fewer positions and tokens of this vocabulary"),
             })?;
+            // What is needed at the last position only has one row, though its input may have one for each position.
+            let y = match self.graph.head {
+                Head::Vector(_) if step.outputs_only => y[y.len().saturating_sub(step.width)..].to_vec(),
+                _ => y,
+            };
             on_step(StepId(i), &y);
             values.push(y);
             for input in step.operation.inputs() {
