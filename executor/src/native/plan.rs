@@ -107,6 +107,9 @@ impl Plan {
     /// A plan that computes every node at all its positions (`whole`), or only what the outputs need.
     pub(super) fn new(model: &Model, whole: bool) -> Result<Self, EngineError> {
         let (program, infos) = (model.program(), model.infos());
+        if let Some(node) = program.nodes.iter().find(|n| n.op.code() > 33) {
+            return Err(refuse(&format!("{} is not known", node.op.stem())));
+        }
         let attentions = attentions(program, infos)?;
         let (logits, chain) = sampling_chain(program)?;
         let mut inside = vec![None; program.nodes.len()];

@@ -9,4 +9,5 @@ pub mod models;
 pub mod random;
 pub mod tiny;
 pub mod verifier;
+pub mod vision;
 pub mod vocabulary;
