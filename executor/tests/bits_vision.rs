@@ -51,7 +51,7 @@ fn check(name: &str, model: &Model) {
 
 #[test]
 fn convolutions_give_the_same_bits() {
-    for (seed, side, channels) in [(1, 4, 2), (2, 7, 5), (3, 9, 33)] {
+    for (seed, side, channels) in [(1, 4, 2), (2, 7, 5), (3, 5, 33)] {
         check(&format!("{side} x {side}, {channels} channels"), &vision::cnn(seed, side, channels));
     }
 }
