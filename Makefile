@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build model model-minilm devnet demo contracts test test-clients test-contracts snapshots halmos slither test-docker bench lint fmt vectors fuzz check-aarch64 clean
+.PHONY: help setup build model model-minilm devnet demo contracts test test-clients test-contracts snapshots halmos slither test-docker bench bench-rollup lint fmt vectors fuzz check-aarch64 clean
 
 export PRECISION KV FUZZ_SECONDS
 
@@ -52,6 +52,11 @@ slither: ## static analysis of the contracts; installs slither with halmos
 bench: model ## against llama.cpp on this machine, interleaved; the table of docs/benchmarks.md
 	@bench/setup.sh
 	@bench/run.sh $(BENCH)
+
+bench-rollup: model ## what being served costs, and how many requests the API carries; docs/benchmarks.md, Rollup
+	cargo build --release --locked -p sequencer --example load
+	$${CARGO_TARGET_DIR:-target}/release/examples/load 64 10
+	python3 bench/served.py
 
 lint: ## formatting, clippy, rustdoc, contracts, dependencies, home paths
 	@scripts/lint.sh

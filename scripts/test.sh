@@ -4,6 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 scripts/setup.sh
+# The sequencer's store is tested on SQLite and on PostgreSQL; a cluster of its own, whatever the machine runs.
+command -v initdb >/dev/null || need_packages pg_ctlcluster:postgresql
 scripts/contracts.sh forge test
 scripts/snapshots.sh check
 cargo build --locked --workspace --bins --profile test

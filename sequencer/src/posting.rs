@@ -23,6 +23,10 @@ pub trait Posting: Send + Sync {
     fn price(&self, _model: &Hash) -> Option<Price> {
         None
     }
+    /// The highest prices that a model can have by the time that what is promised now is posted, if prices come from L1.
+    fn dearest(&self, _model: &Hash) -> Option<Price> {
+        None
+    }
     /// What became of a number of this epoch.
     fn place(&self, _number: u64) -> Place {
         Place::Waiting

@@ -133,7 +133,8 @@ impl Player {
                     }
                     let data = DisputeGame::timeoutCall { id: game.id }.abi_encode().into();
                     let close = self.game_move(stand, game, "timeout", "", data);
-                    if gains {
+                    // A bond that is lost stays lost: only what rejects is worth a block of other moves.
+                    if own && turn == PROPOSER_LATE {
                         self.play(close).await?;
                     } else {
                         favours.push(close);

@@ -143,6 +143,17 @@ impl Heads {
         Ok(())
     }
 
+    /// Goes back some blocks, to read them again; `false` if not so many are kept.
+    pub(super) fn again(&mut self, blocks: usize) -> bool {
+        let known: Vec<Block> = self.follower.known().collect();
+        let kept = known.len().saturating_sub(blocks);
+        let known = known.into_iter().take(kept);
+        let Some(follower) = Follower::new(self.node.clone(), known, self.depth) else { return false };
+        self.follower = follower;
+        self.take_back(self.follower.at().number.saturating_add(1));
+        true
+    }
+
     fn contracts(&self) -> [Address; 6] {
         let at = &self.at;
         [at.registry, at.inbox, at.batches, at.assertions, at.dispute_game, at.step_game]
@@ -163,7 +174,12 @@ impl Heads {
     }
 
     fn back(&mut self, block: Block) {
-        self.journal.retain(|(known, _)| known.number < block.number);
+        self.take_back(block.number);
+    }
+
+    /// Undoes a block and all that came after it.
+    fn take_back(&mut self, from: u64) {
+        self.journal.retain(|(known, _)| known.number < from);
         self.tip = self.base.clone();
         for entry in self.journal.iter().flat_map(|(_, entries)| entries) {
             self.tip.apply(&self.at, entry);

@@ -50,6 +50,9 @@ use view::View;
 /// The chain of anvil and hardhat: the only one on which a defender may cheat.
 const DEVELOPMENT_CHAIN: u64 = 31_337;
 
+/// Blocks that are read again when a node withholds logs; when that is not enough, all of them are.
+const AGAIN: [usize; 2] = [4, 64];
+
 const GWEI: u128 = 1_000_000_000;
 /// Raises of the fees after which what can wait is left, so that what cannot is made.
 const FAVOUR_RAISES: u32 = 3;
@@ -158,6 +161,8 @@ struct Service {
     checked: Option<B256>,
     /// The last block of which all moves have been made.
     acted: Option<B256>,
+    /// How many times in a row the node was found to withhold logs.
+    withheld: usize,
 }
 
 impl Service {
@@ -192,7 +197,7 @@ impl Service {
             let traces = Traces::new(models);
             Player::new(node.clone(), deployment.clone(), terms, hand, traces, Arc::clone(&metrics))
         });
-        Ok(Self { node, deployment, judge, player, metrics, checked: None, acted: None })
+        Ok(Self { node, deployment, judge, player, metrics, checked: None, acted: None, withheld: 0 })
     }
 
     /// Looks, judges and plays, for ever. What fails is done again.
@@ -212,6 +217,18 @@ impl Service {
             if !more {
                 tokio::time::sleep(Duration::from_millis(config.poll_ms.max(1))).await;
             }
+        }
+    }
+
+    /// After what a node withheld: the last blocks first, whose logs it may not have found yet, then more, then everything.
+    fn read_again(&mut self, heads: &mut Option<Heads>, error: &PlayError) {
+        if let PlayError::Withheld { .. } = error {
+            let kept = AGAIN.get(self.withheld).zip(heads.as_mut()).is_some_and(|(n, heads)| heads.again(*n));
+            self.withheld = if kept { self.withheld.saturating_add(1) } else { 0 };
+            if !kept {
+                *heads = None;
+            }
+            (self.checked, self.acted) = (None, None);
         }
     }
 
@@ -243,9 +260,7 @@ impl Service {
         let view = current.view();
         if looked.done && self.checked != Some(block.hash) {
             if let Err(error) = has_tip(&self.node, &self.deployment, view, block).await {
-                if let PlayError::Withheld { .. } = error {
-                    *heads = None;
-                }
+                self.read_again(heads, &error);
                 return Err(error);
             }
             self.checked = Some(block.hash);
@@ -265,10 +280,15 @@ impl Service {
         // All that is planned from a block is planned once, unless there is another verdict meanwhile.
         let done = matches!((&played, &judged), (Ok(false), Ok(false)));
         self.acted = done.then_some(block.hash);
-        if let Err(PlayError::Withheld { .. }) = played {
-            *heads = None;
-        }
-        let more = played? | judged?;
+        let played = match played {
+            Ok(more) => more,
+            Err(error) => {
+                self.read_again(heads, &error);
+                return Err(error);
+            }
+        };
+        self.withheld = 0;
+        let more = played | judged?;
         let missing = self.judge.missing();
         self.metrics.missing.set(i64::try_from(missing.len()).unwrap_or(i64::MAX));
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();

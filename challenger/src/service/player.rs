@@ -37,7 +37,7 @@ pub enum PlayError {
     #[error(transparent)]
     Traces(#[from] TracesError),
     /// The contracts know of something that the log that was read does not: a node without its whole index, or one that lies.
-    #[error("the node's log lacks {about} of {assertion}, which its contracts know; all is read again")]
+    #[error("the node's log lacks {about} of {assertion}, which its contracts know; it is read again")]
     Withheld {
         /// What.
         about: &'static str,

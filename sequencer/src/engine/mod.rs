@@ -61,6 +61,8 @@ pub struct Job {
     pub prompt: Arc<[u32]>,
     /// What is wanted.
     pub task: Task,
+    /// All tokens at once, because nobody looks at them before the end: a wake-up for each costs as much as 2 % of a small model.
+    pub whole: bool,
     /// Where the answer goes. Dropping the receiver cancels. Unbounded, but nothing comes after the task's own limit.
     pub events: UnboundedSender<Event>,
 }

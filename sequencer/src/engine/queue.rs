@@ -130,7 +130,7 @@ mod tests {
 
     fn job(agent: u32, name: u32) -> (Job, UnboundedReceiver<Event>) {
         let (events, receiver) = unbounded_channel();
-        (Job { agent, prompt: vec![name].into(), task: Task::Vector, events }, receiver)
+        (Job { agent, prompt: vec![name].into(), task: Task::Vector, whole: false, events }, receiver)
     }
 
     #[test]

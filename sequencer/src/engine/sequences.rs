@@ -22,6 +22,8 @@ struct Running {
     made: u32,
     /// The last of them.
     last: u32,
+    /// Those that were not sent yet.
+    kept: Vec<u32>,
 }
 
 impl Running {
@@ -81,7 +83,9 @@ impl Sequences {
             Task::Vector => Sampling::GREEDY,
         };
         match self.engine.open(sampling) {
-            Ok(sequence) => self.running.push(Running { job, sequence, fed: 0, made: 0, last: 0 }),
+            Ok(sequence) => {
+                self.running.push(Running { job, sequence, fed: 0, made: 0, last: 0, kept: Vec::new() })
+            }
             Err(error) => send(&job, Event::Failed(error.to_string())),
         }
     }
@@ -183,11 +187,14 @@ impl Running {
                 }
             };
             (self.last, self.made) = (token, self.made + 1);
-            send(&self.job, Event::Tokens(vec![token]));
+            self.kept.push(token);
             let finish = match stop_tokens.contains(&token) {
                 true => Some(Finish::Stop),
                 false => (self.made >= limit).then_some(Finish::Length),
             };
+            if finish.is_some() || !self.job.whole {
+                send(&self.job, Event::Tokens(std::mem::take(&mut self.kept)));
+            }
             if let Some(finish) = finish {
                 send(&self.job, Event::End(finish));
                 return false;

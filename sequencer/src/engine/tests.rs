@@ -12,7 +12,7 @@ use super::{Event, Job, Limits, Refused, Runner, Scheduler, Task};
 fn job(agent: u32, prompt: Vec<u32>, limit: u32) -> (Job, UnboundedReceiver<Event>) {
     let (events, receiver) = unbounded_channel();
     let task = Task::Tokens { sampling: Sampling::GREEDY, limit };
-    (Job { agent, prompt: prompt.into(), task, events }, receiver)
+    (Job { agent, prompt: prompt.into(), task, whole: false, events }, receiver)
 }
 
 fn expected(prompt: &[u32], limit: usize) -> Vec<u32> {
@@ -55,6 +55,19 @@ fn sequences_join_and_leave_and_do_not_change_each_other() {
     let fed = fed.lock().unwrap();
     assert!(fed.iter().any(|step| step.len() > 1), "they ran together");
     assert!(fed.iter().all(|step| step.len() <= 4));
+}
+
+#[test]
+fn an_answer_that_nobody_watches_comes_at_once() {
+    let (scheduler, _) = start(Limits::default());
+    for whole in [true, false] {
+        let (mut job, mut events) = job(1, vec![5, 6], 20);
+        job.whole = whole;
+        scheduler.submit(job).unwrap();
+        let first = events.blocking_recv();
+        let some = expected(&[5, 6], if whole { 20 } else { 1 });
+        assert_eq!(first, Some(Event::Tokens(some)));
+    }
 }
 
 #[test]

@@ -43,7 +43,9 @@ impl Flight {
     /// Hands the job to the engine, and follows it in a task of its own.
     pub(super) fn launch(self, prompt: Arc<[u32]>, task: Task) -> Result<(), FlowError> {
         let (events, receiver) = unbounded_channel();
-        self.model.runner.submit(Job { agent: self.request.account, prompt, task, events })?;
+        let streams = self.listener.as_ref().is_some_and(|(_, stream)| *stream);
+        let whole = !streams && self.stop.is_empty();
+        self.model.runner.submit(Job { agent: self.request.account, prompt, task, whole, events })?;
         let tasks = self.service.tasks.clone();
         tasks.spawn(async move {
             let pieces = self.listener.as_ref().map(|(pieces, _)| pieces.clone());
@@ -72,11 +74,12 @@ impl Flight {
                 // ends where it may. docs/rollup.md, 10.3.
                 let made = tokens.len() as u32;
                 let mut request = Request { max_tokens: made, ..self.request };
+                let dearest = self.service.dearest(&self.model)?;
                 let step = InferenceStep {
                     nonce: request.nonce,
                     model: request.model,
-                    price_in: price.input,
-                    price_out: price.output,
+                    price_in: dearest.input,
+                    price_out: dearest.output,
                     prompt_length: request.prompt_length,
                     output_length: made,
                     max_tokens: made,

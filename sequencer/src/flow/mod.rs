@@ -190,6 +190,12 @@ impl Service {
         })
     }
 
+    /// The most that a model's tokens can cost by the time that a promise is posted. A request is judged then: a price that
+    /// rises until that time must not void it.
+    pub fn dearest(&self, model: &Model) -> Result<Price, FlowError> {
+        self.posting.dearest(&model.id).map_or_else(|| self.price(model), Ok)
+    }
+
     /// Why the service should get no requests, if so.
     pub fn unready(&self) -> Option<String> {
         if self.fatal.is_cancelled() {

@@ -130,7 +130,7 @@ impl Service {
             self.flying.end(&hash);
             return Ok(());
         }
-        let price = self.price(&model)?;
+        let price = self.dearest(&model)?;
         let step = InferenceStep {
             nonce: request.nonce,
             model: request.model,
@@ -167,7 +167,7 @@ impl Service {
             model: Arc::clone(&model),
             request,
         };
-        let job = Job { agent: flight.request.account, prompt: tokens.into(), task, events };
+        let job = Job { agent: flight.request.account, prompt: tokens.into(), task, whole: true, events };
         if let Err(error) = model.runner.submit(job) {
             self.sealer.give_up(hash).await;
             return Err(error.into());

@@ -59,7 +59,7 @@ impl Service {
             Task::Tokens { sampling, limit } => (sampling, limit),
             Task::Vector => (Sampling::GREEDY, 0),
         };
-        let price = self.price(&model)?;
+        let price = self.dearest(&model)?;
         let step = InferenceStep {
             nonce: 0,
             model: model.id,

@@ -195,6 +195,7 @@ impl Prepared {
         };
         let head = shared.read().view.right().last().map(|node| node.id).unwrap_or_default();
         let poster = Poster {
+            node: reader.node.clone(),
             sender: Sender::new(reader.node.clone(), key, policy),
             deployment: Arc::clone(&reader.deployment),
             shared: Arc::clone(&shared),
@@ -211,6 +212,7 @@ impl Prepared {
             cheats: HashSet::new(),
             failures: 0,
             tried: HashMap::new(),
+            drawn: 0,
         };
         let following = reader.run(shared, settings.poll, news, stop.clone());
         let tasks = vec![

@@ -4,13 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use alloy::eips::BlockId;
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolCall;
 use bindings::assertions::Assertions;
 use bindings::batches::Batches;
+use bindings::bond_vault::BondVault;
 use bindings::deployment::Deployment;
 use bindings::exits::Exits;
-use bindings::l1::{SendError, Sender};
+use bindings::l1::{L1, L1Error, SendError, Sender};
 use bisection::ledger::inbox;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +49,8 @@ pub(super) enum PostError {
     #[error(transparent)]
     Send(#[from] SendError),
     #[error(transparent)]
+    Node(#[from] L1Error),
+    #[error(transparent)]
     Seal(#[from] SealError),
     #[error("entry {0} of the inbox is overdue and cannot be taken yet: nothing can be posted before it")]
     Stuck(u64),
@@ -58,6 +62,7 @@ pub(super) struct Poster {
     pub(super) db: Db,
     pub(super) book: Arc<Book>,
     pub(super) sealer: SealerHandle,
+    pub(super) node: L1,
     pub(super) sender: Sender,
     pub(super) deployment: Arc<Deployment>,
     pub(super) terms: Terms,
@@ -77,7 +82,12 @@ pub(super) struct Poster {
     pub(super) failures: u32,
     /// What was tried at which block, so that it is not tried again before the next.
     pub(super) tried: HashMap<Hash, u64>,
+    /// The block at which it was last looked whether there is enough for stakes.
+    pub(super) drawn: u64,
 }
+
+/// With less than so many stakes, the vault is asked.
+const STAKES_AT_HAND: U256 = U256::from_limbs([4, 0, 0, 0]);
 
 impl Poster {
     /// Posts until it is stopped.
@@ -96,7 +106,9 @@ impl Poster {
                 Err(PostError::Seal(SealError::Stopping)) => return,
                 Err(error) => {
                     tracing::warn!(%error, "posting does not get on");
-                    self.failures = self.failures.saturating_add(1);
+                    // A smaller batch takes as large a stake.
+                    let funds = matches!(error, PostError::Send(SendError::Funds { .. }));
+                    self.failures = self.failures.saturating_add(u32::from(!funds));
                     let mut state = self.shared.write();
                     let since = state.failing.as_ref().map_or_else(Instant::now, |(since, _)| *since);
                     state.failing = Some((since, error.to_string()));
@@ -125,6 +137,7 @@ impl Poster {
         self.take_entries().await?;
         let posted = self.post().await;
         self.settle().await?;
+        self.draw().await?;
         posted
     }
 
@@ -386,6 +399,27 @@ impl Poster {
             }
             tokio::time::sleep(self.terms.poll).await;
         }
+        Ok(())
+    }
+
+    /// Takes what lies in the vault before it runs out of stakes: those of final batches are paid there.
+    async fn draw(&mut self) -> Result<(), PostError> {
+        let block = self.shared.read().view.block;
+        if std::mem::replace(&mut self.drawn, block) == block {
+            return Ok(());
+        }
+        let (node, account) = (&self.node, self.shared.fixed.proposer);
+        let vault = self.deployment.contracts.vault;
+        if node.balance(account).await? >= self.terms.stake.saturating_mul(STAKES_AT_HAND) {
+            return Ok(());
+        }
+        let amount = node.call(vault, &BondVault::balanceOfCall { account }, BlockId::latest()).await?;
+        if amount < self.terms.stake {
+            return Ok(());
+        }
+        let call = BondVault::withdrawCall { amount, to: account };
+        let included = self.sender.send(vault, call.abi_encode().into(), U256::ZERO).await?;
+        tracing::info!(%amount, gas = included.receipt.gas_used, "what lies in the vault is taken for new stakes");
         Ok(())
     }
 

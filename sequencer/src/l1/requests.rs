@@ -110,7 +110,7 @@ async fn execute(model: &Model, due: &Due) -> Result<Output, String> {
         }
     };
     let (events, mut answers) = unbounded_channel();
-    let job = Job { agent: AGENT, prompt: prompt.into(), task, events };
+    let job = Job { agent: AGENT, prompt: prompt.into(), task, whole: true, events };
     model.runner.submit(job).map_err(|e| e.to_string())?;
     let mut output = Vec::new();
     loop {

@@ -8,7 +8,7 @@ use alloy::primitives::Address;
 use bisection::ledger::inbox;
 
 use super::make::Taken;
-use super::view::{Node, View};
+use super::view::{Listed, Node, View};
 use crate::clock;
 use crate::engine::Price;
 use crate::ledger::Hash;
@@ -249,6 +249,23 @@ impl Posting for Shared {
         let state = self.read();
         let (_, price) = state.view.registry.price_at(model, state.batch_time())?;
         Some(Price { input: price.price_in, output: price.price_out })
+    }
+
+    fn dearest(&self, model: &Hash) -> Option<Price> {
+        let state = self.read();
+        let first = state.batch_time();
+        let last = first.saturating_add(self.fixed.promise).saturating_add(state.view.rules.slack);
+        let (_, now) = state.view.registry.price_at(model, first)?;
+        let later = state.view.listed.iter().filter_map(|listed| match listed {
+            Listed::Price(of, price) if of == model => Some(price),
+            _ => None,
+        });
+        let later = later.filter(|price| price.from > first && price.from <= last);
+        let both = |Price { input, output }, price: &bisection::ledger::Price| Price {
+            input: price.price_in.max(input),
+            output: price.price_out.max(output),
+        };
+        Some(later.fold(Price { input: now.price_in, output: now.price_out }, both))
     }
 
     fn place(&self, number: u64) -> Place {

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod crowd;
 mod echo;
 mod errors;
 mod fuzz;

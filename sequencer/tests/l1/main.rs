@@ -4,6 +4,8 @@
 mod anvil;
 mod crash;
 mod inbox;
+mod late;
+mod liar;
 mod life;
 #[path = "../store/postgres.rs"]
 mod postgres;
@@ -11,6 +13,7 @@ mod postgres;
 mod proxy;
 mod rejection;
 mod reorganisation;
+mod start;
 mod stranger;
 mod support;
-mod start;
+mod trouble;

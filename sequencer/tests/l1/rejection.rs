@@ -10,7 +10,7 @@ use sequencer::l1::Cheat;
 use crate::support::{ETHER, Rollup, Server, key, parameters, until};
 
 /// Refutes an assertion: a question that nobody answers.
-async fn refute(rollup: &Rollup, assertion: B256) {
+pub(crate) async fn refute(rollup: &Rollup, assertion: B256) {
     let at = rollup.made.contracts;
     let bond = rollup.call(at.step_game, &StepGame::bondCall {}).await;
     let (kind, step, index) = (1, 0, 0);

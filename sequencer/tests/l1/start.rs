@@ -5,6 +5,7 @@ use std::str::FromStr;
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
+use crate::rejection::refute;
 use crate::support::{ETHER, Rollup, Server, key, parameters, until};
 
 /// Blocks behind which there is no reorganisation that can be followed.
@@ -42,10 +43,13 @@ async fn a_start_reads_what_came_after_what_is_final() {
     }
     rollup.mine(2);
     server.balance(1, 16 * ETHER).await;
-    rollup.pass(601);
-    server.wait_for(&old, "final").await;
     let settled = || server.service.posting.report().is_some_and(|report| report.pending == 0);
-    until("all is final", async || settled()).await;
+    until("all is final", async || {
+        rollup.pass(601);
+        settled()
+    })
+    .await;
+    server.wait_for(&old, "final").await;
     assert_eq!(server.service.db.checkpoint().await.unwrap(), None, "its blocks can still be taken back");
     rollup.mine(DEEP);
     let deep = async || server.service.db.checkpoint().await.unwrap().is_some();
@@ -80,6 +84,59 @@ async fn a_start_reads_what_came_after_what_is_final() {
     let server = Server::new(&rollup, rollup.config(&store)).await;
     assert_eq!(accounts(&server), before);
     assert_eq!(server.status(&new).await, "final");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_refuted_is_in_no_sum() {
+    let rollup = Rollup::new(parameters()).await;
+    let store = rollup.sqlite();
+    let server = Server::new(&rollup, rollup.config(&store)).await;
+    let deposits = async |seed| {
+        for _ in 0..16 {
+            rollup.deposit(key(seed).address(), ETHER).await;
+        }
+        rollup.mine(2);
+    };
+    deposits(0).await;
+    server.balance(0, 16 * ETHER).await;
+    let settled = || server.service.posting.report().is_some_and(|report| report.pending == 0);
+    until("all is final", async || {
+        rollup.pass(601);
+        settled()
+    })
+    .await;
+    let api_key = server.make_key(&rollup, 0, 0, 1).await;
+    let (request, _) = server.chat(&api_key, "in time").await;
+    server.wait_for(&request, "posted").await;
+    let status = server.get(&format!("/v1/refute/requests/{request}")).await;
+    rollup.mine(DEEP);
+    caught_up(&rollup, &server).await;
+    assert_eq!(server.service.db.checkpoint().await.unwrap(), None, "what it ends with is not final");
+    // The proposer is right, and says nothing.
+    refute(&rollup, status["assertion"].as_str().unwrap().parse().unwrap()).await;
+    server.wait_for(&request, "posted").await;
+    deposits(1).await;
+    server.balance(1, 16 * ETHER).await;
+    until("all is final again", async || {
+        rollup.pass(601);
+        settled()
+    })
+    .await;
+    rollup.mine(DEEP);
+    let deep = async || server.service.db.checkpoint().await.unwrap().is_some();
+    until("it is summed up", deep).await;
+    let accounts =
+        |server: &Server| (0..2).map(|i| server.service.book.account(i).unwrap()).collect::<Vec<_>>();
+    let before = accounts(&server);
+    server.stop().await;
+    let behind = "DELETE FROM l1_blocks WHERE number <= (SELECT block FROM l1_checkpoint)";
+    assert!(alter(&store, behind).await > 16);
+    let server = Server::new(&rollup, rollup.config(&store)).await;
+    assert_eq!(accounts(&server), before);
+    let report = server.service.posting.report().unwrap();
+    assert_eq!((report.lost, report.wrong), (1, false));
+    assert_eq!(server.status(&request).await, "final");
     server.stop().await;
 }
 

@@ -1,6 +1,5 @@
 //! A PostgreSQL of its own, in a temporary folder, reached by a socket in it.
 
-use std::io::Write;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -42,13 +41,11 @@ fn is_root(folder: &Path) -> bool {
 }
 
 impl Postgres {
-    /// `None`, and a loud word about it, if PostgreSQL is not installed.
-    pub(crate) fn start() -> Option<Self> {
-        let (Some(initdb), Some(postgres)) = (program("initdb"), program("postgres")) else {
-            let word = "\nWARNING: PostgreSQL IS NOT INSTALLED: THE STORE IS NOT TESTED ON IT (apt-get install postgresql)\n";
-            std::io::stderr().write_all(word.as_bytes()).unwrap();
-            return None;
-        };
+    pub(crate) fn start() -> Self {
+        let [initdb, postgres] = ["initdb", "postgres"].map(|name| {
+            program(name)
+                .expect("PostgreSQL is not installed: `make test` does it, or apt-get install postgresql")
+        });
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         if is_root(path) {
@@ -67,7 +64,7 @@ impl Postgres {
             std::thread::sleep(Duration::from_millis(20));
         }
         let address = format!("postgres://refute@localhost/postgres?host={}", path.display());
-        Some(Self { address, server, _folder: folder })
+        Self { address, server, _folder: folder }
     }
 }
 
