@@ -199,6 +199,9 @@ impl Plan {
                     _ => None,
                 });
                 let packed = by_linear[i] && kind == Kind::I16;
+                if cached.is_some() && last[i] != s {
+                    return Err(refuse("keys or values are read by something else than their attention"));
+                }
                 if packed && !linear_only[i] {
                     return Err(refuse("mantissas are read by a product and by something else"));
                 }

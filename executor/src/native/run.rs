@@ -395,7 +395,6 @@ impl<'a> Task<'a, '_, '_> {
             *y = usize::try_from(*entry).ok().and_then(|at| x.get(at)).copied().unwrap_or(fill);
         }
     }
-
 }
 
 pub(super) const LOST: OutOfDomain = OutOfDomain("native");
