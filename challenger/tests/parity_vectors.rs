@@ -134,7 +134,8 @@ fn world(vector: &Vector, expected: Option<&[i64]>, short: bool, nth: u32, count
         Op::Score { heads, .. } => visible(heads),
         Op::Exp2W {} => visible(groups),
         Op::Embed { .. } => Width::Fixed(constants[0].0.columns),
-        Op::Linear { .. } => Width::Fixed(constants[0].0.rows),
+        // A group for each exponent.
+        Op::Linear { .. } => Width::Fixed(constants[0].0.rows * inputs[1].rows[0].len() as u32),
         Op::Pick { .. } => Width::Fixed(1),
         _ => Width::Fixed(expected.map_or_else(|| inputs[0].rows[0].len(), <[i64]>::len) as u32),
     };

@@ -9,9 +9,14 @@ import {
     ADD,
     ARGMAX,
     CENTRE,
+    CLAMP,
     EMBED,
+    GATHER,
+    GROUPMAX,
+    GROUPMEAN,
     HADAMARD,
     LINEAR,
+    MUL,
     PICK,
     POOL,
     ROPE,
@@ -32,9 +37,9 @@ contract StepVerifier is IStepVerifier {
     /// @notice An output that the item does not have.
     error NoOutput();
 
-    /// @notice Tables and elementwise operations.
+    /// @notice Tables, maps and elementwise operations.
     IProver public immutable tables;
-    /// @notice Exponents, mantissas and norms.
+    /// @notice Exponents, mantissas, norms and groups.
     IProver public immutable norms;
     /// @notice Products with matrices.
     IProver public immutable products;
@@ -155,6 +160,8 @@ contract StepVerifier is IStepVerifier {
         if (code >= ROWEXP && code <= CENTRE) return norms;
         if (code >= SCORE && code <= POOL) return attention;
         if (code >= ARGMAX && code <= PICK) return sampling;
+        if (code == GATHER || code == CLAMP || code == MUL) return tables;
+        if (code == GROUPMAX || code == GROUPMEAN) return norms;
         revert UnknownOperation(code);
     }
 }

@@ -99,13 +99,13 @@ contract StepVerifierTest is StepTest {
 
     /// @notice A code that no family has.
     function test_step_unknownOperation_reverts() public {
-        _node(34, new uint32[](0), new uint32[](0), new int64[](0), _fixed(I32, 1));
+        _node(39, new uint32[](0), new uint32[](0), new int64[](0), _fixed(I32, 1));
         _rows(0, _randomRows(1, 1, 0, 0));
         _item(1, 1);
         _seal();
         _begin(0);
         (bytes32 root, bytes32 hash) = (_traceRoot(), _itemHash());
-        vm.expectRevert(abi.encodeWithSelector(StepVerifier.UnknownOperation.selector, 34));
+        vm.expectRevert(abi.encodeWithSelector(StepVerifier.UnknownOperation.selector, 39));
         verifier.step(root, hash, _place(0, 0), 0, _data(0, 0));
     }
 }

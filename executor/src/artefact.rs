@@ -104,7 +104,7 @@ pub struct StepLabel {
 pub struct Provenance {
     /// What the source calls itself.
     pub name: String,
-    /// `gguf` or `huggingface`.
+    /// `gguf`, `huggingface` or `pt2`.
     pub format: String,
     /// keccak256 of the source.
     pub digest: Hash,

@@ -195,7 +195,8 @@ impl Net {
             "linear" => {
                 let n = if self.one_in(12) { self.pick(&[65_535, 65_798, 66_100]) } else { n };
                 let bits = self.pick(&[8, 16]);
-                let (e, m) = self.grouped(n, 1, bits);
+                let places = if n > 1000 { 1 } else { groups };
+                let (e, m) = self.grouped(n * places, places, bits);
                 let rows = if n > 1000 { 2 } else { 1 + self.below(40) };
                 let mut constants = self.matrix(rows, n);
                 if self.one_in(2) {
@@ -352,6 +353,41 @@ impl Net {
                 }
                 let at = self.push(Op::Crossing { target: Target::Draw }, &[sums, draw], &[]);
                 self.push(Op::Pick { block }, &[w, sums, at, draw], &[]);
+            }
+            "gather" => {
+                let visible = self.below(2);
+                let (e, m) = self.grouped(n * groups, groups, 8);
+                let x = if self.one_in(2) { self.row(n) } else { self.pick(&[e, m]) };
+                let fill = self.pick(&[0, -127, 127, -128, 1, i32::MIN, i32::MAX]);
+                let width = if x == e {
+                    groups
+                } else if x == m {
+                    n * groups
+                } else {
+                    n
+                };
+                let there = i64::from(width) * if visible == 1 { i64::from(self.context) } else { 1 };
+                let low = self.pick(&[-1, 0]);
+                let high = self.pick(&[there - 1, there - 1, 0, there]);
+                let columns = self.size();
+                let map = self.constant(ElementType::I32, 1, columns, low, high);
+                self.push(Op::Gather { visible, fill }, &[x], &[map]);
+            }
+            "clamp" => {
+                let x = self.row(n);
+                let (low, high) = self.pick(&[(0, i32::MAX), (i32::MIN, i32::MAX), (-5, 5), (1, 0), (7, 7)]);
+                self.push(Op::Clamp { low, high }, &[x], &[]);
+            }
+            "groupmax" | "groupmean" => {
+                let x = self.row(n * groups);
+                match stem {
+                    "groupmax" => self.push(Op::GroupMax { groups }, &[x], &[]),
+                    _ => self.push(Op::GroupMean { groups }, &[x], &[]),
+                };
+            }
+            "mul" => {
+                let (a, b) = (self.row(n), self.row(n));
+                self.push(Op::Mul { shift }, &[a, b], &[]);
             }
             other => panic!("there is no recipe for {other}"),
         }

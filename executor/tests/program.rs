@@ -248,7 +248,7 @@ fn records_say_how_a_node_lies() {
 fn the_fuzz_corpus_is_sound() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/program");
     let mut seen = BTreeSet::new();
-    for name in ["tokens", "encoder"] {
+    for name in ["tokens", "encoder", "classifier"] {
         let bytes = fs::read(folder.join(name)).unwrap();
         let program = Program::decode(&bytes[1..]).unwrap();
         validate(&program).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -263,4 +263,35 @@ fn the_fuzz_corpus_is_sound() {
         assert!(said.contains("tokenizer"), "{said}");
         assert!(Model::from_bytes(&bytes[1..bytes.len() - 64]).is_err(), "{name} cut short");
     }
+}
+
+/// What maps, groups and products of groups demand.
+#[test]
+fn a_wrong_classifier_is_refused() {
+    type Change = fn(&mut Program);
+    let at = |p: &Program, stem: &str| p.nodes.iter().position(|n| n.op.stem() == stem).unwrap();
+    let cases: [(&str, &str, Change); 9] = [
+        ("gather", "visible is 0 or 1", |p| p.nodes[1].op = Op::Gather { visible: 2, fill: 0 }),
+        ("gather", "leaves what there is", |p| p.constants[3].high = 16),
+        ("gather", "leaves what there is", |p| p.constants[3].low = -2),
+        ("gather", "no value where it is read", |p| p.nodes[0].range = Range::Last),
+        ("linear", "another width", |p| p.constants[4].columns = 8),
+        ("linear", "1 x 2", |p| p.constants[7].columns = 32),
+        ("clamp", "wrong way round", |p| p.nodes[5].op = Op::Clamp { low: 1, high: 0 }),
+        ("groupmax", "do not divide", |p| p.nodes[7].op = Op::GroupMax { groups: 7 }),
+        ("mul", "leaves -62 to 62", |p| {
+            let mul = p.nodes.iter_mut().find(|n| n.op.stem() == "mul").unwrap();
+            mul.op = Op::Mul { shift: 63 };
+        }),
+    ];
+    let model = support::vision::cnn(1, 4, 2);
+    assert_eq!((at(model.program(), "gather"), at(model.program(), "groupmax")), (1, 7));
+    for (stem, reason, change) in cases {
+        let mut program = model.program().clone();
+        change(&mut program);
+        let said = validate(&program).unwrap_err().to_string();
+        assert!(said.contains(stem) && said.contains(reason), "{said} instead of {stem}: {reason}");
+    }
+    // A sequence of tokens cannot see what comes later.
+    assert!(!model.program().is_causal());
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.30;
 
-import {ARGMAX, HIST, MIX, POOL, ROWEXP, ROWMAX, TIMEMAX} from "./Opcodes.sol";
+import {ARGMAX, GROUPMAX, HIST, MIX, POOL, ROWEXP, ROWMAX, TIMEMAX} from "./Opcodes.sol";
 
 /// @title Long reductions in segments
 /// @notice Section 4 of docs/protocol.md: a reduction of more terms than a step has is a list of partial results of at
@@ -34,7 +34,8 @@ library Lists {
         uint256 due = (terms + length - 1) / length;
         // INVARIANT: there is one entry for each segment.
         if (entries.length != due) revert WrongCount(entries.length, due);
-        bool largest = code == ROWEXP || code == ROWMAX || code == TIMEMAX || code == ARGMAX;
+        bool largest =
+            code == ROWEXP || code == ROWMAX || code == TIMEMAX || code == ARGMAX || code == GROUPMAX;
         if (largest) total = type(int64).min;
         for (uint256 i = 0; i < due; ++i) {
             // 128 numbers of 64 bits cannot leave 256.

@@ -1,9 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.30;
 
-import {CENTRE, NORM, QUANTISE, RNORM, ROWEXP, ROWSUM, SUMSQ} from "../libraries/Opcodes.sol";
+import {
+    CENTRE,
+    GROUPMAX,
+    GROUPMEAN,
+    NORM,
+    QUANTISE,
+    RNORM,
+    ROWEXP,
+    ROWSUM,
+    SUMSQ
+} from "../libraries/Opcodes.sol";
 import {Step} from "../libraries/Reader.sol";
 import {Centre} from "../ops/centre.sol";
+import {GroupMax} from "../ops/groupmax.sol";
+import {GroupMean} from "../ops/groupmean.sol";
 import {Norm} from "../ops/norm.sol";
 import {Quantise} from "../ops/quantise.sol";
 import {RNorm} from "../ops/rnorm.sol";
@@ -12,7 +24,7 @@ import {RowSum} from "../ops/rowsum.sol";
 import {SumSq} from "../ops/sumsq.sol";
 import {Prover} from "./Prover.sol";
 
-/// @title The prover of exponents, mantissas and norms
+/// @title The prover of exponents, mantissas, norms and groups
 contract NormsProver is Prover {
     /// @inheritdoc Prover
     function terms(Step memory x) internal pure override returns (uint256) {
@@ -20,6 +32,8 @@ contract NormsProver is Prover {
         if (code == ROWEXP) return RowExp.terms(x);
         if (code == SUMSQ) return SumSq.terms(x);
         if (code == ROWSUM) return RowSum.terms(x);
+        if (code == GROUPMAX) return GroupMax.terms(x);
+        if (code == GROUPMEAN) return GroupMean.terms(x);
         return 1;
     }
 
@@ -33,6 +47,8 @@ contract NormsProver is Prover {
         if (code == NORM) return Norm.value(x);
         if (code == ROWSUM) return RowSum.part(x, a, b);
         if (code == CENTRE) return Centre.value(x);
+        if (code == GROUPMAX) return GroupMax.part(x, a, b);
+        if (code == GROUPMEAN) return GroupMean.part(x, a, b);
         revert UnknownOperation(code);
     }
 
@@ -40,6 +56,7 @@ contract NormsProver is Prover {
     function finish(Step memory x, int256 total) internal pure override returns (int256) {
         uint256 code = x.node.code;
         if (code == ROWEXP) return RowExp.finish(x, total);
+        if (code == GROUPMEAN) return GroupMean.finish(x, total);
         return total;
     }
 }

@@ -5,7 +5,7 @@ use super::matrix::{in_parallel, product};
 use super::pointwise::{activate, layer_norm, mean, normalize, rms_norm, rope};
 use super::weights::{Weights, bind};
 use crate::import::error::ImportError;
-use crate::import::graph::{Graph, Head, Operation, StepId};
+use crate::import::graph::{Fill, Graph, Head, Operation, StepId};
 use crate::import::source::{ModelConfig, Tensors};
 use crate::program::op::Index;
 
@@ -27,7 +27,7 @@ impl FloatModel {
         let weights = bind(graph, &frequencies, tensors)?;
         let mut last_use: Vec<StepId> = (0..graph.steps.len()).map(StepId).collect();
         for (i, step) in graph.steps.iter().enumerate() {
-            for input in inputs(&step.operation) {
+            for input in step.operation.inputs() {
                 last_use[input.0] = StepId(i);
             }
         }
@@ -56,9 +56,14 @@ impl FloatModel {
                 node: step.name.clone(),
                 reason: format!("there is no row {row}; use fewer positions and tokens of this vocabulary"),
             })?;
+            // What is needed at the last position only has one row, though its input may have one for each position.
+            let y = match self.graph.head {
+                Head::Vector(_) if step.outputs_only => y[y.len().saturating_sub(step.width)..].to_vec(),
+                _ => y,
+            };
             on_step(StepId(i), &y);
             values.push(y);
-            for input in inputs(&step.operation) {
+            for input in step.operation.inputs() {
                 if self.last_use[input.0] == StepId(i) {
                     values[input.0] = Vec::new();
                 }
@@ -75,7 +80,11 @@ impl FloatModel {
         let width_of = |x: &StepId| self.graph.steps[x.0].width;
         Ok(match &step.operation {
             Operation::Embed { index, .. } => embed(weights, *index, tokens, width)?,
-            Operation::Linear { x, .. } => linear(weights, at(x), width_of(x), width),
+            // A row of several parts is that many rows.
+            Operation::Linear { x, .. } => {
+                let parts = width / weights.rows;
+                linear(weights, at(x), width_of(x) / parts, weights.rows)
+            }
             Operation::RmsNorm { x, eps, .. } => {
                 rows(at(x), width, |x, y| rms_norm(x, &weights.main, *eps, y))
             }
@@ -106,26 +115,24 @@ impl FloatModel {
             }
             Operation::Pool { x } => mean(at(x), width),
             Operation::Normalize { x } => normalize(at(x)),
+            Operation::Gather { x, visible, map, fill } => {
+                let from = if *visible { at(x).len() } else { width_of(x) };
+                gather(at(x), from, map, *fill)
+            }
+            Operation::Clamp { x, low, high } => {
+                each(at(x), width, |x| f64::from(x).clamp(*low, *high) as f32)
+            }
+            Operation::GroupMax { x } => groups(at(x), width_of(x) / width, |group| {
+                group.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+            }),
+            Operation::GroupMean { x } => {
+                let size = width_of(x) / width;
+                groups(at(x), size, |group| {
+                    (group.iter().map(|x| f64::from(*x)).sum::<f64>() / size as f64) as f32
+                })
+            }
+            Operation::Mul { a, b } => pairs(at(a), at(b), width, |a, b| a * b),
         })
-    }
-}
-
-/// The steps whose values an operation reads.
-pub(super) fn inputs(operation: &Operation) -> Vec<StepId> {
-    match operation {
-        Operation::Embed { .. } => vec![],
-        Operation::Attention { q, k, v, .. } => vec![*q, *k, *v],
-        Operation::Glu { gate, up, .. } => vec![*gate, *up],
-        Operation::Add { a, b } => vec![*a, *b],
-        Operation::Linear { x, .. }
-        | Operation::RmsNorm { x, .. }
-        | Operation::LayerNorm { x, .. }
-        | Operation::Rope { x, .. }
-        | Operation::Act { x, .. }
-        | Operation::Scale { x, .. }
-        | Operation::SoftCap { x, .. }
-        | Operation::Pool { x }
-        | Operation::Normalize { x } => vec![*x],
     }
 }
 
@@ -165,6 +172,24 @@ fn linear(weights: &Weights, x: &[f32], inner: usize, width: usize) -> Vec<f32> 
         }
     });
     y
+}
+
+/// Elements of each row of `from` elements by a map.
+fn gather(x: &[f32], from: usize, map: &[i32], fill: Fill) -> Vec<f32> {
+    let fill = match fill {
+        Fill::Zero => 0.0,
+        Fill::Lowest => f32::NEG_INFINITY,
+    };
+    let of =
+        |row: &[f32], at: i32| usize::try_from(at).ok().and_then(|at| row.get(at).copied()).unwrap_or(fill);
+    x.chunks_exact(from.max(1))
+        .flat_map(|row| map.iter().map(|at| of(row, *at)).collect::<Vec<_>>())
+        .collect()
+}
+
+/// One value for each group of neighbours.
+fn groups(x: &[f32], size: usize, f: impl Fn(&[f32]) -> f32) -> Vec<f32> {
+    x.chunks_exact(size.max(1)).map(f).collect()
 }
 
 /// Rows of x to rows of y of the same width.

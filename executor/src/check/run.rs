@@ -11,7 +11,6 @@ use super::float::FloatModel;
 use super::metrics::{Headroom, LanguageScore, StepError, cosine};
 use super::ranking;
 use crate::engine::{Emission, Engine, EngineError, Feed, SequenceId, Tap};
-use crate::import::architecture;
 use crate::import::error::ImportError;
 use crate::import::graph::{Graph, Head};
 use crate::import::source::SourceModel;
@@ -141,7 +140,7 @@ pub fn languages(
     window: usize,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Report>, CheckError> {
-    let graph = architecture::graph(&source.config, source.tensors.as_ref());
+    let graph = source.graph();
     let Head::Logits(head) = graph.head else {
         return Err(CheckError::Request("this model gives no tokens: compare its embeddings"));
     };
@@ -199,7 +198,7 @@ pub fn embeddings(
     sentences: &[Vec<u32>],
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Report, CheckError> {
-    let graph = architecture::graph(&source.config, source.tensors.as_ref());
+    let graph = source.graph();
     let Head::Vector(_) = graph.head else {
         return Err(CheckError::Request("this model gives no vectors: compare its language"));
     };

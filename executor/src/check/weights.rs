@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::float::{head_step, inputs};
+use super::float::head_step;
 use crate::import::error::ImportError;
 use crate::import::graph::{Graph, Operation, Step, StepId};
 use crate::import::source::Tensors;
@@ -15,6 +15,8 @@ pub(super) struct Weights {
     pub(super) main: Arc<[f32]>,
     /// Bias or the row that is added; empty without.
     pub(super) extra: Arc<[f32]>,
+    /// Rows of a matrix.
+    pub(super) rows: usize,
 }
 
 /// The weights of every step. An error names the step whose shapes do not fit.
@@ -26,7 +28,7 @@ pub(super) fn bind(
     let mut loader = Loader { tensors, loaded: HashMap::new() };
     let weights = graph.steps.iter().enumerate().map(|(i, step)| {
         let earlier = |x: &StepId| x.0 < i;
-        if step.width == 0 || !inputs(&step.operation).iter().all(earlier) || !fits(graph, step, frequencies)
+        if step.width == 0 || !step.operation.inputs().iter().all(earlier) || !fits(graph, step, frequencies)
         {
             return Err(ImportError::Refused {
                 node: step.name.clone(),
@@ -61,11 +63,16 @@ fn fits(graph: &Graph, step: &Step, frequencies: &[Vec<f64>]) -> bool {
             let whole = shared && width.is_multiple_of(*heads);
             whole && of(q) == width && of(k) == width / heads * kv_heads && of(v) == of(k)
         }
-        Operation::Glu { gate: a, up: b, .. } | Operation::Add { a, b } => of(a) == width && of(b) == width,
+        Operation::Glu { gate: a, up: b, .. } | Operation::Add { a, b } | Operation::Mul { a, b } => {
+            of(a) == width && of(b) == width
+        }
+        Operation::Gather { map, .. } => map.len() == width,
+        Operation::GroupMax { x } | Operation::GroupMean { x } => of(x).is_multiple_of(width),
         Operation::LayerNorm { x, .. }
         | Operation::Act { x, .. }
         | Operation::Scale { x, .. }
         | Operation::SoftCap { x, .. }
+        | Operation::Clamp { x, .. }
         | Operation::Pool { x }
         | Operation::Normalize { x } => of(x) == width,
     }
@@ -79,7 +86,7 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn step(&mut self, graph: &Graph, step: &Step) -> Result<Weights, ImportError> {
         let width = step.width;
-        let mut weights = Weights { main: Arc::default(), extra: Arc::default() };
+        let mut weights = Weights { main: Arc::default(), extra: Arc::default(), rows: 0 };
         match &step.operation {
             Operation::Embed { table, plus, .. } => {
                 weights.main = self.load(table, |shape| shape.len() == 2 && shape[1] == width)?;
@@ -88,9 +95,16 @@ impl Loader<'_> {
                 }
             }
             Operation::Linear { x, weights: matrix, bias } => {
-                weights.main = self.load(matrix, |shape| shape == [width, graph.steps[x.0].width])?;
+                let inner = graph.steps[x.0].width;
+                weights.main = self.load(matrix, |shape| {
+                    let [rows, columns] = shape else { return false };
+                    let parts = width.checked_div(*rows).unwrap_or(0);
+                    parts * rows == width && parts * columns == inner
+                })?;
+                weights.rows =
+                    self.tensors.shape(matrix).and_then(|shape| shape.first()).copied().unwrap_or(0);
                 if let Some(bias) = bias {
-                    weights.extra = self.load(bias, |shape| shape == [width])?;
+                    weights.extra = self.load(bias, |shape| shape == [weights.rows])?;
                 }
             }
             Operation::RmsNorm { groups, gain, .. } => {

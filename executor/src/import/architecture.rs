@@ -61,9 +61,12 @@ impl Family<'_> {
         self.b.finish(Head::Logits(logits))
     }
 
-    /// Post-norm encoder with mean pooling.
+    /// Post-norm encoder with mean pooling. An encoder's embedding is compared with others by tiny differences, and most
+    /// of its rounding comes from the tables and the second matrix of the feed-forward block: these keep 16 bits.
     fn encoder(mut self) -> Graph {
         let c = self.config;
+        self.b.keep_fine("embed");
+        self.b.keep_fine("position_embed");
         let sum = self.b.format(FRACTION_MAX);
         let embed = |table: &str, index, plus| Operation::Embed { table: table.into(), index, plus };
         let words = self.b.push_as("embed", c.width, sum, embed("embed", Index::Token, None));
@@ -82,6 +85,7 @@ impl Family<'_> {
             let stream = self.b.format_of(x);
             let h = self.linear(&at("up"), x, c.ffn, None);
             let h = self.b.push(at("act"), c.ffn, Operation::Act { x: h, activation: c.activation });
+            self.b.keep_fine(at("down"));
             let h = self.linear(&at("down"), h, c.width, Some(stream));
             let r = self.b.push_as(at("ffn_residual"), c.width, stream, Operation::Add { a: x, b: h });
             x = self.layer_norm(&at("ffn_norm"), r);

@@ -4,6 +4,9 @@
 //! integer nodes, and the float side of `model check` evaluates it as it stands. Both read the same graph, so a
 //! difference between them is a difference of arithmetic alone.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::source::Activation;
 use crate::program::op::{Index, Span};
 
@@ -19,6 +22,15 @@ pub struct FormatId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RopeId(pub usize);
 
+/// What a gather gives where there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fill {
+    /// 0
+    Zero,
+    /// Less than every value: it never is the maximum.
+    Lowest,
+}
+
 /// One operation over real vectors; a vector per position. Tensor names are those of `source::Tensors`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
@@ -31,7 +43,7 @@ pub enum Operation {
         /// Tensor whose first row is added.
         plus: Option<String>,
     },
-    /// y = W x + b
+    /// y = W x + b, for each of the `width / out` equal parts of x on their own (one part: an ordinary product).
     Linear {
         /// Input.
         x: StepId,
@@ -135,6 +147,72 @@ pub enum Operation {
         /// Input.
         x: StepId,
     },
+    /// y[i] = x[map[i]]; -1 gives the fill. Of a visible x, element map[i] counted over the rows of all positions.
+    Gather {
+        /// Input.
+        x: StepId,
+        /// Are the rows of all positions read, or that of its own.
+        visible: bool,
+        /// One entry an element.
+        map: Arc<[i32]>,
+        /// Where the map has -1.
+        fill: Fill,
+    },
+    /// x within low ..= high
+    Clamp {
+        /// Input.
+        x: StepId,
+        /// May be minus infinity.
+        low: f64,
+        /// May be infinity.
+        high: f64,
+    },
+    /// Maximum of each of `width` groups of neighbours.
+    GroupMax {
+        /// Input.
+        x: StepId,
+    },
+    /// Mean of each of `width` groups of neighbours.
+    GroupMean {
+        /// Input.
+        x: StepId,
+    },
+    /// a * b
+    Mul {
+        /// Left.
+        a: StepId,
+        /// Right.
+        b: StepId,
+    },
+}
+
+impl Operation {
+    /// The steps whose values it reads.
+    pub fn inputs(&self) -> Vec<StepId> {
+        self.clone().inputs_mut().into_iter().map(|x| *x).collect()
+    }
+
+    /// The same, to be changed.
+    pub fn inputs_mut(&mut self) -> Vec<&mut StepId> {
+        match self {
+            Self::Embed { .. } => vec![],
+            Self::Attention { q, k, v, .. } => vec![q, k, v],
+            Self::Glu { gate: a, up: b, .. } | Self::Add { a, b } | Self::Mul { a, b } => vec![a, b],
+            Self::Linear { x, .. }
+            | Self::RmsNorm { x, .. }
+            | Self::LayerNorm { x, .. }
+            | Self::Rope { x, .. }
+            | Self::Act { x, .. }
+            | Self::Scale { x, .. }
+            | Self::SoftCap { x, .. }
+            | Self::Pool { x }
+            | Self::Normalize { x }
+            | Self::Gather { x, .. }
+            | Self::Clamp { x, .. }
+            | Self::GroupMax { x }
+            | Self::GroupMean { x } => vec![x],
+        }
+    }
 }
 
 /// A named operation.
@@ -170,6 +248,8 @@ pub struct Graph {
     pub formats: Vec<i32>,
     /// What it gives.
     pub head: Head,
+    /// Tensors whose weights have 16 bits, whatever was asked for.
+    pub fine: BTreeSet<String>,
 }
 
 /// Builds a graph.
@@ -178,6 +258,7 @@ pub struct Builder {
     steps: Vec<Step>,
     formats: Vec<i32>,
     outputs_only: bool,
+    fine: BTreeSet<String>,
 }
 
 /// Most fractional bits of a Fixed.
@@ -193,6 +274,11 @@ impl Builder {
     /// Steps from here on are needed at output positions only.
     pub fn outputs_only(&mut self) {
         self.outputs_only = true;
+    }
+
+    /// The weights of this tensor keep 16 bits.
+    pub fn keep_fine(&mut self, tensor: impl Into<String>) {
+        self.fine.insert(tensor.into());
     }
 
     /// Appends a step with a format of its own.
@@ -231,6 +317,6 @@ impl Builder {
 
     /// The whole.
     pub fn finish(self, head: Head) -> Graph {
-        Graph { steps: self.steps, formats: self.formats, head }
+        Graph { steps: self.steps, formats: self.formats, head, fine: self.fine }
     }
 }

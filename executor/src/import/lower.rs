@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use super::error::ImportError;
-use super::graph::{Graph, Head, Operation, Step, StepId};
-use super::source::{Activation, Architecture, ModelConfig, Tensors};
+use super::graph::{Fill, Graph, Head, Operation, Step, StepId};
+use super::source::{Activation, ModelConfig, Tensors};
 use super::weights::{self, Precision};
 use super::{chain, tables};
 use crate::program::op::{Op, Range, Span};
@@ -110,8 +110,8 @@ struct Lowering<'a> {
     steps: Vec<NodeId>,
     /// Constants that several nodes use, by a name of their own.
     shared: HashMap<String, ConstantId>,
-    /// Exponent and mantissas of a step where they are read.
-    mantissas: HashMap<(StepId, bool), (NodeId, NodeId)>,
+    /// Exponents and mantissas of a step where they are read, by parts.
+    mantissas: HashMap<(StepId, bool, u32), (NodeId, NodeId)>,
     /// Largest shift of each matrix.
     shift_max: HashMap<String, i32>,
 }
@@ -188,15 +188,9 @@ impl Lowering<'_> {
         }
     }
 
-    /// Bytes of a matrix's weights. An encoder's embedding is compared with others by tiny differences, and most of its
-    /// rounding comes from the tables and the second matrix of the feed-forward block: these keep 16 bits.
+    /// Bytes of a matrix's weights.
     fn precision(&self, name: &str) -> Precision {
-        let fine = matches!(name, "embed" | "position_embed") || name.ends_with(".down");
-        if self.config.architecture == Architecture::Bert && fine {
-            Precision::W16
-        } else {
-            self.options.precision
-        }
+        if self.graph.fine.contains(name) { Precision::W16 } else { self.options.precision }
     }
 
     /// Weights, multipliers and shifts of a matrix; `plus` is added to each of its rows first.
@@ -260,13 +254,13 @@ impl Lowering<'_> {
         Ok(self.constant(row(ElementType::I32, &values)))
     }
 
-    /// Exponent and 16-bit mantissas of a step, for a product.
-    fn quantised(&mut self, x: StepId, range: Range) -> (NodeId, NodeId) {
-        let key = (x, range == Range::All);
+    /// Exponents and 16-bit mantissas of a step's equal parts, for a product.
+    fn quantised(&mut self, x: StepId, range: Range, parts: u32) -> (NodeId, NodeId) {
+        let key = (x, range == Range::All, parts);
         if let Some(found) = self.mantissas.get(&key) {
             return *found;
         }
-        let found = self.grouped(self.value(x), range, 16, 1);
+        let found = self.grouped(self.value(x), range, 16, parts);
         self.mantissas.insert(key, found);
         found
     }
@@ -285,10 +279,12 @@ impl Lowering<'_> {
                 self.push(Op::Embed { index: *index, shift: -f }, range, &[], &table)
             }
             Operation::Linear { x, weights, bias } => {
-                let (e, m) = self.quantised(*x, range);
+                let rows = self.tensors.shape(weights).and_then(|shape| shape.first()).copied();
+                let rows = rows.filter(|rows| *rows > 0).unwrap_or(step.width);
+                let (e, m) = self.quantised(*x, range, (step.width / rows) as u32);
                 let mut constants = self.matrix(weights, None)?.to_vec();
                 if let Some(bias) = bias {
-                    constants.push(self.biases(bias, step.width, f)?);
+                    constants.push(self.biases(bias, rows, f)?);
                 }
                 let shift = self.fraction(*x) - f;
                 self.push(Op::Linear { shift }, range, &[m, e], &constants)
@@ -352,6 +348,33 @@ impl Lowering<'_> {
                 let one = self.constant(row(ElementType::I32, &vec![1; step.width]));
                 let op = Op::Norm { groups: 1, shift: 55 - UNIT_BITS, gain_shift: 0 };
                 self.push(op, range, &[x, e, r], &[one])
+            }
+            Operation::Gather { x, visible, map, fill } => {
+                let map: Vec<i64> = map.iter().map(|at| i64::from(*at)).collect();
+                let map = self.constant(row(ElementType::I32, &map));
+                let fill = match fill {
+                    Fill::Zero => 0,
+                    Fill::Lowest => i32::MIN,
+                };
+                let op = Op::Gather { visible: u32::from(*visible), fill };
+                self.push(op, range, &[self.value(*x)], &[map])
+            }
+            Operation::Clamp { x, low, high } => {
+                let limit = |bound: f64| {
+                    libm::round(libm::scalbn(bound, f)).clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32
+                };
+                let op = Op::Clamp { low: limit(*low), high: limit(*high) };
+                self.push(op, range, &[self.value(*x)], &[])
+            }
+            Operation::GroupMax { x } => {
+                self.push(Op::GroupMax { groups: step.width as u32 }, range, &[self.value(*x)], &[])
+            }
+            Operation::GroupMean { x } => {
+                self.push(Op::GroupMean { groups: step.width as u32 }, range, &[self.value(*x)], &[])
+            }
+            Operation::Mul { a, b } => {
+                let shift = self.fraction(*a) + self.fraction(*b) - f;
+                self.push(Op::Mul { shift }, range, &[self.value(*a), self.value(*b)], &[])
             }
         })
     }

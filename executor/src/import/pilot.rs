@@ -45,26 +45,28 @@ impl Tap for Peaks {
     }
 }
 
-/// Runs the pilot's tokens and gives the fractional bits of each format:
+/// Runs the pilot's inputs and gives the fractional bits of each format:
 /// f = 30 - bit_length(ceil(max)) - 3 within 4 and the format's own limit.
 pub fn run(
     engine: &mut dyn Engine,
     graph: &Graph,
     steps: &[NodeId],
-    tokens: &[u32],
+    inputs: &[Vec<u32>],
 ) -> Result<Vec<i32>, ImportError> {
     let mut peaks = Peaks::new(engine.program(), graph, steps);
     let refused = |e: crate::engine::EngineError| ImportError::Refused {
         node: "pilot run".into(),
         reason: e.to_string(),
     };
-    let outputs_from = match engine.program().interface.output {
-        Output::Tokens { .. } => 0,
-        Output::Vector { .. } => tokens.len() as u32 - 1,
-    };
-    let sequence = engine.open(Sampling::GREEDY).map_err(refused)?;
-    engine.step(&[Feed { sequence, tokens, outputs_from }], Some(&mut peaks)).map_err(refused)?;
-    engine.close(sequence);
+    for tokens in inputs {
+        let outputs_from = match engine.program().interface.output {
+            Output::Tokens { .. } => 0,
+            Output::Vector { .. } => tokens.len() as u32 - 1,
+        };
+        let sequence = engine.open(Sampling::GREEDY).map_err(refused)?;
+        engine.step(&[Feed { sequence, tokens, outputs_from }], Some(&mut peaks)).map_err(refused)?;
+        engine.close(sequence);
+    }
     let fraction = |peak: &u64, limit: &i32| {
         let whole = peak.div_ceil(1 << PILOT_FRACTION);
         (27 - crate::numerics::bit_length(whole)).clamp(4, *limit)

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use bisection::{Hash, keccak256};
 
 use super::error::ImportError;
-use super::graph::{Graph, Operation};
+use super::graph::{Graph, Head, Operation};
 use super::lower::{Lowered, Options, lower};
-use super::source::{Architecture, SourceModel};
+use super::pilot;
+use super::source::SourceModel;
 use super::weights::Precision;
-use super::{architecture, pilot};
 use crate::artefact::{Contents, Provenance, StepLabel, write};
 use crate::engine::Engine;
 use crate::model::{ARTEFACT, Model};
@@ -33,7 +33,7 @@ pub fn import(
     progress: Progress<'_>,
 ) -> Result<Vec<u8>, ImportError> {
     supported(source)?;
-    let graph = architecture::graph(&source.config, source.tensors.as_ref());
+    let graph = source.graph();
     progress("quantising weights for the pilot run");
     let fractions = vec![pilot::PILOT_FRACTION; graph.formats.len()];
     let (bytes, steps) = build(source, &graph, options, &fractions)?;
@@ -41,7 +41,8 @@ pub fn import(
     let model = Model::from_bytes(&bytes)
         .map_err(|e| ImportError::Refused { node: "pilot run".into(), reason: e.to_string() })?;
     drop(bytes);
-    let fractions = pilot::run(engine(model)?.as_mut(), &graph, &steps, &pilot_tokens(source)?)?;
+    let inputs = pilot_inputs(source, &graph)?;
+    let fractions = pilot::run(engine(model)?.as_mut(), &graph, &steps, &inputs)?;
     progress("quantising weights");
     let (bytes, _) = build(source, &graph, options, &fractions)?;
     Ok(bytes)
@@ -147,8 +148,16 @@ fn refused(invalid: &crate::program::Invalid, graph: &Graph, lowered: &Lowered) 
     ImportError::Refused { node, reason: invalid.to_string() }
 }
 
-/// Special tokens, a conversation, then the committed text.
-fn pilot_tokens(source: &SourceModel) -> Result<Vec<u32>, ImportError> {
+/// What the source brings with it, else one text.
+fn pilot_inputs(source: &SourceModel, graph: &Graph) -> Result<Vec<Vec<u32>>, ImportError> {
+    match &source.exported {
+        Some(exported) if !exported.pilot.is_empty() => Ok(exported.pilot.clone()),
+        _ => pilot_tokens(source, graph).map(|tokens| vec![tokens]),
+    }
+}
+
+/// Special tokens, a conversation, then the committed text; for an encoder the text alone.
+fn pilot_tokens(source: &SourceModel, graph: &Graph) -> Result<Vec<u32>, ImportError> {
     let refused = |what: &str, e: &dyn std::fmt::Display| ImportError::Refused {
         node: what.into(),
         reason: e.to_string(),
@@ -157,7 +166,7 @@ fn pilot_tokens(source: &SourceModel) -> Result<Vec<u32>, ImportError> {
         .map_err(|e| refused("tokenizer", &e))?;
     let encode = |text: &str, special| tokenizer.encode(text, special).map_err(|e| refused("tokenizer", &e));
     let mut tokens = Vec::new();
-    if source.config.architecture != Architecture::Bert {
+    if matches!(graph.head, Head::Logits(_)) {
         tokens.extend(&source.stop_tokens);
         if let Some(template) = &source.chat_template {
             let template = ChatTemplate::new(template, &source.special_tokens)

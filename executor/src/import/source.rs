@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
+use super::architecture;
 use super::error::ImportError;
+use super::graph::Graph;
 
 /// The family of graphs that a model belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Architecture {
     Gemma3,
     /// BERT: encoder with LayerNorm and GELU.
     Bert,
+    /// None of these: the source holds the graph itself.
+    Exported,
 }
 
 /// How the feed-forward block bends.
@@ -86,6 +90,39 @@ pub struct ModelConfig {
     pub normalize_embedding: bool,
 }
 
+impl ModelConfig {
+    /// Of an exported program, whose graph says all the rest.
+    pub fn exported(vocabulary: usize, context: usize) -> Self {
+        Self {
+            architecture: Architecture::Exported,
+            width: 0,
+            heads: 0,
+            kv_heads: 0,
+            head_dim: 0,
+            ffn: 0,
+            vocabulary,
+            context,
+            norm_eps: 0.0,
+            activation: Activation::Gelu,
+            attention_scale: 1.0,
+            embed_scale: 1.0,
+            logit_softcap: None,
+            ropes: Vec::new(),
+            layers: Vec::new(),
+            normalize_embedding: false,
+        }
+    }
+}
+
+/// A graph that a source holds itself.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The graph.
+    pub graph: Graph,
+    /// What the pilot runs; empty for a model of text.
+    pub pilot: Vec<Vec<u32>>,
+}
+
 /// Tensors as f32, whatever they are stored as. Names and layouts are the same for every reader:
 ///
 /// | name | shape |
@@ -120,6 +157,8 @@ pub trait Tensors: Send + Sync {
 pub struct SourceModel {
     /// Everything but the weights.
     pub config: ModelConfig,
+    /// The graph, where it does not follow from `config`.
+    pub exported: Option<Exported>,
     /// The weights.
     pub tensors: Box<dyn Tensors>,
     /// The tokenizer in the `tokenizer.json` format of the `tokenizers` library.
@@ -134,10 +173,20 @@ pub struct SourceModel {
     pub stop_tokens: Vec<u32>,
     /// What the source calls itself.
     pub name: String,
-    /// `gguf` or `huggingface`.
+    /// `gguf`, `huggingface` or `pt2`.
     pub format: &'static str,
     /// keccak256 over the source's bytes (a folder: over name and keccak256 of each file read, sorted by name).
     pub digest: [u8; 32],
+}
+
+impl SourceModel {
+    /// The model as its authors mean it.
+    pub fn graph(&self) -> Graph {
+        match &self.exported {
+            Some(exported) => exported.graph.clone(),
+            None => architecture::graph(&self.config, self.tensors.as_ref()),
+        }
+    }
 }
 
 impl std::fmt::Debug for SourceModel {

@@ -19,19 +19,24 @@ mod add;
 mod argmax;
 mod blocksum;
 mod centre;
+mod clamp;
 mod crossing;
 mod cumsum;
 mod distance;
 mod draw;
 mod embed;
 mod exp2w;
+mod gather;
 mod glu;
+mod groupmax;
+mod groupmean;
 mod hadamard;
 mod hist;
 mod keep;
 mod linear;
 mod lut;
 mod mix;
+mod mul;
 mod norm;
 mod pick;
 mod pool;
@@ -53,6 +58,7 @@ pub(crate) use crossing::{top_k, top_p};
 pub(crate) use distance::inverse_temperature;
 pub(crate) use draw::draw_below;
 pub(crate) use exp2w::{power, power_column};
+pub(crate) use gather::{Place, place};
 pub(crate) use lut::{interpolate, table_cell};
 pub(crate) use mix::{accumulate, mean};
 pub(crate) use operands::shift as as_shift;
@@ -102,5 +108,10 @@ pub fn apply(op: &Op, x: &Operands<'_>) -> Exact<Vec<i64>> {
         Op::BlockSum { block } => blocksum::blocksum(x, block),
         Op::Draw {} => draw::draw(x),
         Op::Pick { block } => pick::pick(x, block),
+        Op::Gather { fill, .. } => gather::gather(x, fill),
+        Op::Clamp { low, high } => clamp::clamp(x, low, high),
+        Op::GroupMax { groups } => groupmax::groupmax(x, groups),
+        Op::GroupMean { groups } => groupmean::groupmean(x, groups),
+        Op::Mul { shift } => mul::mul(x, shift),
     }
 }

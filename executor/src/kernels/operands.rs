@@ -57,7 +57,7 @@ pub struct Operands<'a> {
     pub sampling: &'a Sampling,
 }
 
-const GONE: OutOfDomain = OutOfDomain("operand");
+pub(super) const GONE: OutOfDomain = OutOfDomain("operand");
 
 impl<'a> Operands<'a> {
     /// The row of input `k` at this position.

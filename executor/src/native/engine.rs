@@ -101,7 +101,10 @@ impl Native {
                 Kind::I32 => Buffer::I32(Lines::zeroed(rows * shape.width)),
                 Kind::I16 => Buffer::I16(Lines::zeroed(rows * shape.width)),
                 Kind::I64 => Buffer::I64(Lines::zeroed(rows * shape.width)),
-                Kind::Packed => Buffer::Packed(PackedBuffer::new(isa, rows, shape.width)),
+                Kind::Packed => {
+                    let (groups, width) = (shape.groups, shape.width / shape.groups);
+                    Buffer::Packed(PackedBuffer::new(isa, rows * groups, width))
+                }
             }
         };
         self.buffers = self.plans[which].buffers.iter().map(make).collect();

@@ -4,7 +4,6 @@ use super::plan::Kind;
 use super::run::{Part, Task, lock};
 use crate::engine::{SequenceId, Values};
 use crate::program::NodeId;
-use crate::program::op::Op;
 
 impl Task<'_, '_, '_> {
     /// Does a recorder want a node of an attention.
@@ -48,12 +47,10 @@ impl Task<'_, '_, '_> {
             return;
         }
         let at = &self.block.rows[part.rows[i]];
-        let program = self.block.constants.model.program();
-        let slot = &self.block.plan.slots[node.index()];
-        let values = match (&program.nodes[node.index()].op, slot.kind) {
-            (Op::Quantise { .. }, _) => Values::I16(self.read(node, i, part)),
-            (_, Kind::I64) => Values::I64(self.read(node, i, part)),
-            _ => Values::I32(self.read(node, i, part)),
+        let values = match self.block.plan.slots[node.index()].kind {
+            Kind::I16 | Kind::Packed => Values::I16(self.read(node, i, part)),
+            Kind::I64 => Values::I64(self.read(node, i, part)),
+            Kind::I32 => Values::I32(self.read(node, i, part)),
         };
         self.show(node, (at.sequence, at.position), values);
     }

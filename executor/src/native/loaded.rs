@@ -23,6 +23,8 @@ pub(super) enum Loaded {
     Table(&'static super::rows::Table),
     /// Weights 2^-x.
     Exp(&'static [i32; 4096]),
+    /// Where a map leads.
+    Map(&'static [i32]),
     /// Cosines and sines, by index of the engine's rotary tables.
     Rope(usize),
 }
@@ -107,6 +109,7 @@ impl Constants {
                     let table = elements::<i32>(at(0)).and_then(|t| t.try_into().ok());
                     Loaded::Exp(table.ok_or_else(|| damaged(what))?)
                 }
+                Op::Gather { .. } => Loaded::Map(elements(at(0)).ok_or_else(|| damaged(what))?),
                 Op::Rope { .. } => match node.constants.as_slice() {
                     [upper, lower] => {
                         let pair = (*upper, *lower);

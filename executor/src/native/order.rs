@@ -39,6 +39,11 @@ pub(super) fn late(program: &Program) -> Vec<bool> {
     late
 }
 
+/// Does the operation read its one input at all positions.
+fn is_whole(op: &Op) -> bool {
+    matches!(op, Op::Pool {} | Op::Gather { visible: 1, .. })
+}
+
 impl Order<'_> {
     /// The steps over all positions (`all`), or those over output positions given the former.
     pub(super) fn steps(&self, all: bool) -> Vec<Step> {
@@ -53,7 +58,7 @@ impl Order<'_> {
                 |node: NodeId, done: &[bool]| nodes[node.index()].inputs.iter().all(|x| done[x.index()]);
             let is_row = |node: NodeId| {
                 let op = &nodes[node.index()].op;
-                self.inside[node.index()].is_none() && !matches!(op, Op::Linear { .. } | Op::Pool {})
+                self.inside[node.index()].is_none() && !matches!(op, Op::Linear { .. }) && !is_whole(op)
             };
             // Node order is topological: one pass finds all rows that follow from each other.
             let mut rows = Vec::new();
@@ -69,10 +74,10 @@ impl Order<'_> {
                 .filter(|n| matches!(nodes[n.index()].op, Op::Linear { .. }) && ready(*n, &done))
                 .collect();
             linear.iter().for_each(|n| done[n.index()] = true);
-            let pool = left
+            let whole = left
                 .iter()
                 .copied()
-                .find(|n| matches!(nodes[n.index()].op, Op::Pool {}) && !done[n.index()] && ready(*n, &done));
+                .find(|n| is_whole(&nodes[n.index()].op) && !done[n.index()] && ready(*n, &done));
             let attend = self.attentions.iter().position(|a| {
                 !done[a.mix.index()]
                     && mine(a.mix.index())
@@ -90,9 +95,9 @@ impl Order<'_> {
                     done[n.index()] = true;
                 }
                 steps.push(Step::Attend(a));
-            } else if let Some(node) = pool {
+            } else if let Some(node) = whole {
                 done[node.index()] = true;
-                steps.push(Step::Pool(node));
+                steps.push(Step::Whole(node));
             }
             left.retain(|n| !done[n.index()]);
             if left.len() == before {

@@ -1,7 +1,7 @@
 //! From a program to an order of execution.
 //!
-//! Nodes fall into four kinds: those that read one position (rows), matrix products (linear), attention, and the
-//! mean over all positions (pool). The plan groups as many nodes of a kind as their inputs allow into one step, so
+//! Nodes fall into four kinds: those that read one position (rows), matrix products (linear), attention, and those
+//! that read one input at all positions (whole: means and maps). The plan groups as many nodes of a kind as their inputs allow into one step, so
 //! that threads meet once a step. Values that leave a step live in buffers of a row per position, the others in
 //! scratch rows of a thread. Any order that respects the inputs gives the same values.
 
@@ -70,8 +70,8 @@ pub(super) enum Step {
     Linear(Vec<NodeId>),
     /// One attention.
     Attend(usize),
-    /// Means over all positions.
-    Pool(NodeId),
+    /// A mean over all positions, or a map of them.
+    Whole(NodeId),
 }
 
 /// A buffer's shape.
@@ -79,6 +79,8 @@ pub(super) enum Step {
 pub(super) struct Shape {
     pub(super) kind: Kind,
     pub(super) width: usize,
+    /// Rows of a product that a row is packed as.
+    pub(super) groups: usize,
     /// A row per position; else per output.
     pub(super) all: bool,
 }
@@ -98,6 +100,9 @@ pub(super) struct Plan {
     pub(super) logits: Option<NodeId>,
     pub(super) chain: Vec<NodeId>,
 }
+
+/// Largest magnitude of a mantissa of 16 bits.
+const MANTISSA_MAX: i64 = 32_767;
 
 pub(super) fn refuse(what: &str) -> EngineError {
     EngineError::Backend(format!("{what}; try `--backend reference`"))
@@ -148,6 +153,7 @@ impl Plan {
         let mut last = step_of.clone();
         let mut linear_only = vec![true; program.nodes.len()];
         let mut by_linear = vec![false; program.nodes.len()];
+        let groups = groups(program, infos)?;
         for (s, step) in steps.iter().enumerate() {
             let reads: Vec<NodeId> = match step {
                 Step::Attend(a) => vec![self.attentions[*a].q, self.attentions[*a].qe],
@@ -181,9 +187,9 @@ impl Plan {
                 let i = node.index();
                 let Width::Fixed(width) = infos[i].width else { continue };
                 let width = width as usize;
-                let kind = match (&program.nodes[i].op, infos[i].element) {
-                    (_, ElementType::I64) => Kind::I64,
-                    (Op::Quantise { .. }, _) => Kind::I16,
+                let kind = match infos[i].element {
+                    ElementType::I64 => Kind::I64,
+                    _ if is_mantissas(program, node) => Kind::I16,
                     _ => Kind::I32,
                 };
                 let cached = self.attentions.iter().enumerate().find_map(|(a, at)| match node {
@@ -193,11 +199,14 @@ impl Plan {
                     _ => None,
                 });
                 let packed = by_linear[i] && kind == Kind::I16;
+                if cached.is_some() && last[i] != s {
+                    return Err(refuse("keys or values are read by something else than their attention"));
+                }
                 if packed && !linear_only[i] {
                     return Err(refuse("mantissas are read by a product and by something else"));
                 }
                 let leaves =
-                    last[i] != s || matches!(step, Step::Linear(_) | Step::Attend(_) | Step::Pool(_));
+                    last[i] != s || matches!(step, Step::Linear(_) | Step::Attend(_) | Step::Whole(_));
                 let mut slot = Slot { kind, width, home: Home::None, scratch: None };
                 let mut in_scratch = || {
                     let at = match kind {
@@ -216,7 +225,8 @@ impl Plan {
                     if packed {
                         slot.scratch = Some(in_scratch());
                     }
-                    let shape = Shape { kind, width, all: program.nodes[i].range == Range::All && !late[i] };
+                    let all = program.nodes[i].range == Range::All && !late[i];
+                    let shape = Shape { kind, width, groups: groups[i], all };
                     let buffer = free.entry(shape).or_default().pop().unwrap_or_else(|| {
                         self.buffers.push(shape);
                         self.buffers.len() - 1
@@ -244,9 +254,37 @@ impl Plan {
         match step {
             Step::Rows(nodes) | Step::Linear(nodes) => nodes.clone(),
             Step::Attend(a) => vec![self.attentions[*a].mix],
-            Step::Pool(node) => vec![*node],
+            Step::Whole(node) => vec![*node],
         }
     }
+}
+
+/// Are a node's values mantissas, in rows or gathered from others.
+fn is_mantissas(program: &Program, node: NodeId) -> bool {
+    let node = &program.nodes[node.index()];
+    match (node.op, node.inputs.first()) {
+        (Op::Quantise { .. }, _) => true,
+        // An input is a lower node, so this ends.
+        (Op::Gather { .. }, Some(input)) => is_mantissas(program, *input),
+        _ => false,
+    }
+}
+
+/// In how many groups each node's row is a factor of products; 1 for a row that is none.
+fn groups(program: &Program, infos: &[NodeInfo]) -> Result<Vec<usize>, EngineError> {
+    let mut groups = vec![None; program.nodes.len()];
+    for node in program.nodes.iter().filter(|n| matches!(n.op, Op::Linear { .. })) {
+        let &[m, e] = node.inputs.as_slice() else { continue };
+        // The packed form has no room for the lowest value, which mantissas never have.
+        if !is_mantissas(program, m) || infos[m.index()].low < -MANTISSA_MAX {
+            return Err(refuse("a product of something else than mantissas"));
+        }
+        let of_product = infos[e.index()].width.at(0, 1);
+        if groups[m.index()].replace(of_product).is_some_and(|other| other != of_product) {
+            return Err(refuse("mantissas in groups of different sizes"));
+        }
+    }
+    Ok(groups.into_iter().map(|g| g.unwrap_or(1)).collect())
 }
 
 fn output_vector(program: &Program) -> Option<NodeId> {

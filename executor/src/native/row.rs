@@ -1,7 +1,7 @@
 //! The row of one node at one position.
 
 use super::loaded::Loaded;
-use super::plan::{Cached, Home};
+use super::plan::{Cached, Home, Kind};
 use super::run::{Part, Row, Task, View};
 use super::{gate, rows};
 use crate::numerics::{WIDE_LIMIT, bit_length, round_shift, row_exponent};
@@ -111,21 +111,61 @@ impl<'a> Task<'a, '_, '_> {
                 let (x, out) = (x(), self.write::<i32>(node, i, part));
                 rows::hadamard(isa, x, block as usize, shift, out, &mut self.own.transform);
             }
+            (Op::Gather { fill, .. }, Loaded::Map(map)) if self.holds_mantissas(node) => {
+                self.gather(node, i, part, map, (self.read::<i16>(inputs[0], i, part), fill as i16));
+                self.pack(node, i, part);
+            }
+            (Op::Gather { fill, .. }, Loaded::Map(map)) => self.gather(node, i, part, map, (x(), fill)),
+            (Op::Clamp { low, high }, _) => {
+                rows::clamp(isa, x(), low, high, self.write::<i32>(node, i, part));
+            }
+            (Op::GroupMax { groups }, _) => {
+                let (x, out) = (x(), self.write::<i32>(node, i, part));
+                rows::group_max(isa, x, x.len() / groups as usize, out);
+            }
+            (Op::GroupMean { groups }, _) => {
+                let (x, out) = (x(), self.write::<i32>(node, i, part));
+                rows::group_mean(isa, x, x.len() / groups as usize, out);
+            }
+            (Op::Mul { shift }, _) => {
+                let (b, out) = (self.read::<i32>(inputs[1], i, part), self.write::<i32>(node, i, part));
+                rows::mul(isa, x(), b, shift, out);
+            }
             // The plan takes every other operation into another kind of step, and refuses what it does not know.
             _ => debug_assert!(false, "{op:?} is no row operation"),
         }
         self.tap_row(node, i, part);
     }
 
+    /// Is a node's row held as mantissas.
+    pub(super) fn holds_mantissas(&self, node: NodeId) -> bool {
+        matches!(self.block.plan.slots[node.index()].kind, Kind::I16 | Kind::Packed)
+    }
+
+    /// Packs a row of gathered mantissas if products read it.
+    pub(super) fn pack(&self, node: NodeId, i: usize, part: Part<'_>) {
+        if let Home::Buffer(b) = self.block.plan.slots[node.index()].home
+            && let View::Packed(..) = &self.views[b]
+        {
+            self.pack_groups(b, i, part, self.read::<i16>(node, i, part));
+        }
+    }
+
+    /// Packs the groups of a row.
+    fn pack_groups(&self, buffer: usize, i: usize, part: Part<'_>, m: &[i16]) {
+        let View::Packed(packed, groups, width) = &self.views[buffer] else { return };
+        let packed = packed.shape(part.rows.len() * groups, *width);
+        let first = self.place(buffer, i, part) * groups;
+        for (group, m) in m.chunks_exact(*width).enumerate() {
+            // SAFETY: this thread alone works on the row.
+            unsafe { packed.pack_row(first + group, m) };
+        }
+    }
+
     /// Packs mantissas for products, or writes them to the sequence's cache.
     fn store(&self, node: NodeId, i: usize, part: Part<'_>, m: &[i16], e: &[i32], at: &Row) {
         match self.block.plan.slots[node.index()].home {
-            Home::Buffer(b) => {
-                if let View::Packed(packed, width) = &self.views[b] {
-                    // SAFETY: this thread alone works on the row.
-                    unsafe { packed.shape(part.rows.len(), *width).pack_row(self.place(b, i, part), m) };
-                }
-            }
+            Home::Buffer(b) => self.pack_groups(b, i, part, m),
             Home::Cache { attention, what } => {
                 let heads = &self.block.sequences[&at.sequence.0].caches[attention];
                 let width = m.len() / heads.len();

@@ -198,6 +198,37 @@ kernels! {
         }
     }
 
+    /// sat32(round_shift(a b, shift))
+    fn mul(a: &[i32], b: &[i32], shift: i32, out: &mut [i32]) {
+        let r = Rounding::new(shift);
+        for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
+            *y = r.sat(wide(*a, *b)) as i32;
+        }
+    }
+
+    /// x within low ..= high, which are in order
+    fn clamp(x: &[i32], low: i32, high: i32, out: &mut [i32]) {
+        for (y, v) in out.iter_mut().zip(x) {
+            *y = (*v).max(low).min(high);
+        }
+    }
+
+    /// The largest of each group of `width`
+    fn group_max(x: &[i32], width: usize, out: &mut [i32]) {
+        for (y, group) in out.iter_mut().zip(x.chunks_exact(width)) {
+            *y = group.iter().fold(i32::MIN, |m, v| m.max(*v));
+        }
+    }
+
+    /// The mean of each group of `width`
+    fn group_mean(x: &[i32], width: usize, out: &mut [i32]) {
+        let n = width as i64;
+        for (y, group) in out.iter_mut().zip(x.chunks_exact(width)) {
+            let total: i64 = group.iter().map(|v| i64::from(*v)).sum();
+            *y = clamp32((total + n / 2).div_euclid(n)) as i32;
+        }
+    }
+
     /// sat32(round_shift(T(x), shift))
     fn lut(x: &[i32], in_shift: i32, table: &Table, shift: i32, out: &mut [i32]) {
         let (input, r) = (ToCell::new(in_shift), Rounding::new(shift));

@@ -79,7 +79,8 @@ pub(super) enum View<'a> {
     I32(SharedMut<'a, i32>),
     I16(SharedMut<'a, i16>),
     I64(SharedMut<'a, i64>),
-    Packed(&'a PackedBuffer, usize),
+    /// With the groups of a row and the width of a group.
+    Packed(&'a PackedBuffer, usize, usize),
 }
 
 /// The rows of a step: all of a block, or a part of those that give an output.
@@ -111,7 +112,7 @@ impl Block<'_> {
                 Buffer::I32(v) => View::I32(SharedMut::new(v)),
                 Buffer::I16(v) => View::I16(SharedMut::new(v)),
                 Buffer::I64(v) => View::I64(SharedMut::new(v)),
-                Buffer::Packed(p) => View::Packed(p, shape.width),
+                Buffer::Packed(p) => View::Packed(p, shape.groups, shape.width / shape.groups),
             })
             .collect();
         let tap: Taps<'_, '_> = tap.as_deref_mut().map(Mutex::new);
@@ -223,9 +224,9 @@ impl<'a> Task<'a, '_, '_> {
                     self.attend(*a, item / items, part, first..first + together);
                 }
             }
-            Step::Pool(node) => {
+            Step::Whole(node) => {
                 for i in self.worker.share(part.rows.len(), 1) {
-                    self.pool(*node, i, part);
+                    self.whole(*node, i, part);
                     self.tap_row(*node, i, part);
                 }
             }
@@ -283,18 +284,21 @@ impl<'a> Task<'a, '_, '_> {
         else {
             return;
         };
-        let (View::Packed(packed, width), View::I32(out)) = (&self.views[x], &self.views[y]) else { return };
-        let packed = packed.shape(part.rows.len(), *width);
+        let (View::Packed(packed, groups, width), View::I32(out)) = (&self.views[x], &self.views[y]) else {
+            return;
+        };
+        let packed = packed.shape(part.rows.len() * groups, *width);
         let rows: Vec<usize> = match own {
             Some(strips) => strips.iter().cloned().flat_map(|blocks| packed.rows_of(blocks)).collect(),
             None => (0..part.rows.len()).collect(),
         };
         let mut shifts = std::mem::take(&mut self.own.shifts);
-        shifts.resize(part.rows.len(), 0);
+        shifts.resize(packed.rows(), 0);
         for i in rows.iter().copied() {
-            shifts[i] = shift - self.read::<i32>(n.inputs[1], i, part)[0];
+            let exponents = self.read::<i32>(n.inputs[1], i, part);
+            shifts[i * groups..][..*groups].iter_mut().zip(exponents).for_each(|(s, e)| *s = shift - e);
         }
-        let out = Output { values: *out, stride: slots[node.index()].width };
+        let out = Output { values: *out, stride: slots[node.index()].width / groups };
         match own {
             // SAFETY: this thread alone packs, reads and writes these rows.
             Some(strips) => unsafe { linear_blocks(weights, &packed, &shifts, out, strips) },
@@ -340,22 +344,55 @@ impl<'a> Task<'a, '_, '_> {
         unsafe { all.slice_mut(range.start + dims.start..range.start + dims.end) }
     }
 
-    pub(super) fn pool(&self, node: NodeId, i: usize, part: Part<'_>) {
-        let program = self.block.constants.model.program();
-        let input = program.nodes[node.index()].inputs[0];
-        let last = part.rows[i];
-        let sequence = self.block.rows[last].sequence;
-        let first =
-            (0..=last).rev().take_while(|r| self.block.rows[*r].sequence == sequence).last().unwrap_or(last);
-        let out = self.write::<i32>(node, i, part);
-        let mut totals = vec![0_i64; out.len()];
-        for r in first..=last {
-            let x = self.read::<i32>(input, 0, Part { rows: &[r] });
-            totals.iter_mut().zip(x).for_each(|(t, x)| *t += i64::from(*x));
+    /// A node that reads its input at all positions of the sequence, which are neighbours in the block.
+    pub(super) fn whole(&mut self, node: NodeId, i: usize, part: Part<'_>) {
+        let n = &self.block.constants.model.program().nodes[node.index()];
+        let (own, at) = (part.rows[i], &self.block.rows[part.rows[i]]);
+        let first = own - at.position as usize;
+        let (op, input) = (n.op, n.inputs[0]);
+        match (op, &self.block.constants.nodes[node.index()]) {
+            (Op::Gather { fill, .. }, Loaded::Map(map)) if self.holds_mantissas(node) => {
+                let x = self.rows_of::<i16>(input, first, at.length);
+                self.gather(node, i, part, map, (x, fill as i16));
+                self.pack(node, i, part);
+            }
+            (Op::Gather { fill, .. }, Loaded::Map(map)) => {
+                let x = self.rows_of::<i32>(input, first, at.length);
+                self.gather(node, i, part, map, (x, fill));
+            }
+            _ => {
+                let out = self.write::<i32>(node, i, part);
+                let mut totals = vec![0_i64; out.len()];
+                for x in self.rows_of::<i32>(input, first, at.length).chunks_exact(out.len()) {
+                    totals.iter_mut().zip(x).for_each(|(t, x)| *t += i64::from(*x));
+                }
+                let n = at.length as i64;
+                for (y, total) in out.iter_mut().zip(totals) {
+                    *y = crate::numerics::sat32((total + n / 2).div_euclid(n));
+                }
+            }
         }
-        let n = (last - first + 1) as i64;
-        for (y, total) in out.iter_mut().zip(totals) {
-            *y = crate::numerics::sat32((total + n / 2).div_euclid(n));
+    }
+
+    /// Rows `first..first + count` of the block of a node that has one at every position.
+    fn rows_of<T: Element>(&self, node: NodeId, first: usize, count: usize) -> &'a [T] {
+        let (all, range) = self.locate::<T>(node, 0, Part { rows: &[first] });
+        // SAFETY: they were written before the last barrier, and are in one buffer.
+        unsafe { all.slice(range.start..range.start + count * range.len()) }
+    }
+
+    /// Writes a row of what a map says of `x`, or `fill`.
+    pub(super) fn gather<T: Element + Copy + 'a>(
+        &self,
+        node: NodeId,
+        i: usize,
+        part: Part<'_>,
+        map: &[i32],
+        (x, fill): (&[T], T),
+    ) {
+        for (y, entry) in self.write::<T>(node, i, part).iter_mut().zip(map) {
+            // -1 and what lies beyond the sequence are nowhere.
+            *y = usize::try_from(*entry).ok().and_then(|at| x.get(at)).copied().unwrap_or(fill);
         }
     }
 }

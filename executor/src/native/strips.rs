@@ -1,6 +1,6 @@
 //! Long blocks of positions: each thread takes strips of rows through the steps on its own.
 //!
-//! Only attention and pooling read other rows, so threads meet before these and nowhere else, and what a thread reads
+//! Only attention, pooling and maps read other rows, so threads meet before these and nowhere else, and what a thread reads
 //! is what it has written. Short blocks, and those that a recorder follows step by step, go together through every step
 //! instead (`run`), where products share channels.
 
@@ -17,13 +17,16 @@ impl Task<'_, '_, '_> {
     /// This thread's strips, as blocks of packed rows, if the block is long enough.
     pub(super) fn strips(&self, all: Part<'_>) -> Option<Vec<Range<usize>>> {
         let (blocks, count) = (blocks(all.rows.len()), self.worker.count);
-        (self.recorder.is_none() && blocks >= SHARE * count).then(|| deal(blocks, count, self.worker.index))
+        // A row of several groups is several packed rows: threads would not own whole blocks of them.
+        let grouped = self.block.plan.buffers.iter().any(|shape| shape.groups > 1 && shape.all);
+        let alone = self.recorder.is_none() && !grouped;
+        (alone && blocks >= SHARE * count).then(|| deal(blocks, count, self.worker.index))
     }
 
     /// All steps over all positions, by the thread's own rows.
     pub(super) fn own_body(&mut self, strips: &[Range<usize>], all: Part<'_>) {
         for (i, step) in self.block.plan.body.iter().enumerate() {
-            if i > 0 && matches!(step, Step::Attend(_) | Step::Pool(_)) {
+            if i > 0 && matches!(step, Step::Attend(_) | Step::Whole(_)) {
                 self.worker.barrier();
             }
             self.own_step(step, all, strips);
@@ -50,9 +53,9 @@ impl Task<'_, '_, '_> {
                     rows.clone().for_each(|i| self.attend(*a, i, all, first..first + group));
                 }
             }
-            Step::Pool(node) => {
+            Step::Whole(node) => {
                 for i in rows {
-                    self.pool(*node, i, all);
+                    self.whole(*node, i, all);
                     self.tap_row(*node, i, all);
                 }
             }

@@ -173,7 +173,7 @@ operations! {
     3 Quantise "quantise" nodes 2..=2, constants 0..=0, { /// Bits of the mantissas, 8 or 16.
         bits: u32, /// Groups with an exponent of their own.
         groups: u32 };
-    /// Matrix times mantissas: m, exponent; weights, multipliers, shifts, and perhaps biases.
+    /// Matrix times each group of mantissas: m, an exponent a group; weights, multipliers, shifts, and perhaps biases.
     4 Linear "linear" nodes 2..=2, constants 3..=4, { /// Added to each channel's own shift.
         shift: i32 };
     /// Sum of squares of 24-bit mantissas: x, exponents.
@@ -267,4 +267,21 @@ operations! {
     /// The entry within the block: kept weights, cumulative block sums, block, draw.
     33 Pick "pick" nodes 4..=4, constants 0..=0, { /// Width of a block.
         block: u32 };
+    /// Elements of a row, or of the whole sequence, where a map says: x; map.
+    34 Gather "gather" nodes 1..=1, constants 1..=1, { /// 0: the own row; 1: the rows of all positions.
+        visible: u32, /// What is where nothing is read.
+        fill: i32 };
+    /// x within limits: x.
+    35 Clamp "clamp" nodes 1..=1, constants 0..=0, { /// The least.
+        low: i32, /// The greatest.
+        high: i32 };
+    /// Largest of each group: x.
+    36 GroupMax "groupmax" nodes 1..=1, constants 0..=0, { /// Groups.
+        groups: u32 };
+    /// Mean of each group: x.
+    37 GroupMean "groupmean" nodes 1..=1, constants 0..=0, { /// Groups.
+        groups: u32 };
+    /// a times b.
+    38 Mul "mul" nodes 2..=2, constants 0..=0, { /// From the product's format to the output's.
+        shift: i32 };
 }

@@ -77,6 +77,8 @@ impl Op {
             | Self::RowSum {}
             | Self::Hadamard { .. }
             | Self::RowMax {}
+            | Self::GroupMax { .. }
+            | Self::GroupMean { .. }
             | Self::WSum {}
             | Self::Mix { .. }
             | Self::Argmax {}

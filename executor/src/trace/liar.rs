@@ -20,7 +20,12 @@ pub(super) fn total(op: &Op, value: i64, mut finish: impl FnMut(i128) -> Option<
             let index = INDEX.checked_sub(value).filter(|x| (0..=INDEX).contains(x))?;
             Some(i128::from((1i64 << 51).checked_add(index)?))
         }
-        Op::Linear { .. } | Op::Hadamard { .. } | Op::Score { .. } | Op::Mix { .. } | Op::Pool {} => {
+        Op::Linear { .. }
+        | Op::Hadamard { .. }
+        | Op::Score { .. }
+        | Op::Mix { .. }
+        | Op::GroupMean { .. }
+        | Op::Pool {} => {
             // All of these rise with their total.
             let (mut low, mut high) = (-(1i128 << 62), 1i128 << 62);
             while low < high {

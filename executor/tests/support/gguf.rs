@@ -66,7 +66,7 @@ fn metadata(model: &SourceModel) -> Metadata {
         Architecture::Qwen2 => "qwen2",
         Architecture::Qwen3 => "qwen3",
         Architecture::Gemma3 => "gemma3",
-        Architecture::Bert => panic!("BERT is not written as GGUF"),
+        Architecture::Bert | Architecture::Exported => panic!("only decoders are written as GGUF"),
     };
     let base = |i: usize| c.ropes[i].frequencies[1].powf(-(c.head_dim as f64) / 2.0).round();
     let at = |key: &str| format!("{architecture}.{key}");

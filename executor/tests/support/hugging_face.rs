@@ -26,6 +26,7 @@ fn config(model: &SourceModel) -> Value {
         Architecture::Qwen3 => ("qwen3", "Qwen3ForCausalLM"),
         Architecture::Gemma3 => ("gemma3_text", "Gemma3ForCausalLM"),
         Architecture::Bert => ("bert", "BertModel"),
+        Architecture::Exported => panic!("an exported program has no folder"),
     };
     let mut config = json!({
         "model_type": kind, "architectures": [class], "torch_dtype": "float32", "vocab_size": c.vocabulary,

@@ -15,6 +15,7 @@ use executor::program::Output;
 use executor::trace::{Published, Subject};
 
 use super::tiny::{self, Shape};
+use super::vision;
 
 /// A request that samples.
 pub const SAMPLED: Sampling =
@@ -72,7 +73,14 @@ impl Item {
         Self { model, prompt, sampling, output }
     }
 
-    /// Of every architecture, greedy and sampled.
+    /// A picture for a classifier, with its classes.
+    pub fn picture(model: Model, seed: u64) -> Self {
+        let prompt = vision::picture(seed, model.program().interface.context as usize);
+        let output = published(&model, &prompt, Sampling::GREEDY, 1);
+        Self { model, prompt, sampling: Sampling::GREEDY, output }
+    }
+
+    /// Of every architecture, greedy and sampled, and of classifiers.
     pub fn all() -> Vec<Self> {
         use Architecture::{Bert, Gemma3, Llama, Qwen2, Qwen3};
         vec![
@@ -82,6 +90,8 @@ impl Item {
             Self::new(Qwen3, SAMPLED, 4),
             Self::new(Gemma3, SAMPLED, 8),
             Self::new(Bert, Sampling::GREEDY, 21),
+            Self::picture(vision::cnn(1, 5, 3), 2),
+            Self::picture(vision::perceptron(2, 30, 20), 3),
         ]
     }
 

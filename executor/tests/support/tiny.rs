@@ -59,6 +59,7 @@ pub fn model(architecture: Architecture, seed: u64, shape: Shape) -> SourceModel
     let eos = vocabulary::eos();
     let decoder = architecture != Architecture::Bert;
     SourceModel {
+        exported: None,
         tensors: Box::new(tensors(&config, seed, shape.tied)),
         tokenizer_json: vocabulary::tokenizer_json(config.vocabulary),
         chat_template: None,

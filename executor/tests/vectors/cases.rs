@@ -105,6 +105,7 @@ pub(crate) fn of(stem: &str) -> Vec<Vector> {
         "embed" | "rowexp" | "quantise" | "linear" => products(&mut c, stem),
         "sumsq" | "rnorm" | "norm" | "rowsum" | "centre" => norms(&mut c, stem),
         "add" | "rescale" | "lut" | "act" | "glu" | "rope" | "hadamard" => elementwise(&mut c, stem),
+        "gather" | "clamp" | "groupmax" | "groupmean" | "mul" => vision(&mut c, stem),
         "score" | "rowmax" | "exp2w" | "wsum" | "timemax" | "mix" | "pool" => attention(&mut c, stem),
         _ => sampling(&mut c, stem),
     }
@@ -222,8 +223,100 @@ fn products(c: &mut Cases, stem: &str) {
                 &[20, 21, 22, 23, 24],
             );
             c.add("random", op(4), vec![vec![seeded(4, 3000, -32_767, 32_767)], one(&[-2])], random);
+            // A kernel of 3 x 3 over three places of two channels, each with its own exponent.
+            let mut patches = matrix(
+                I16,
+                4,
+                18,
+                seeded(5, 72, -32_639, 32_639),
+                &[40_000, 32_768, 65_535, 50_000],
+                &[30, 31, 32, 33],
+            );
+            patches.push(constant(I32, &[1, -1, MAX, MIN]));
+            c.add(
+                "three groups",
+                op(-3),
+                vec![vec![seeded(6, 54, -32_767, 32_767)], one(&[-2, 0, 3])],
+                patches.clone(),
+            );
+            c.add("groups of zeros", op(-3), vec![run(0, 36), one(&[-15, -15])], patches);
             let other = matrix(I8, 1, 2, list(&[1, 1]), &[32_768], &[0]);
             c.add("a shift out of range", op(62), vec![one(&[1, 1]), one(&[-1])], other);
+        }
+    }
+}
+
+fn vision(c: &mut Cases, stem: &str) {
+    match stem {
+        "gather" => {
+            let map = |entries: &[i64]| vec![constant(I32, entries)];
+            let own = |fill| Op::Gather { visible: 0, fill };
+            let all = |fill| Op::Gather { visible: 1, fill };
+            c.add(
+                "a row turned, with gaps",
+                own(-7),
+                vec![one(&[5, MAX, MIN, -1])],
+                map(&[3, 2, -1, 1, 0, 0]),
+            );
+            c.add("nothing but the filling", own(i32::MIN), vec![one(&[1])], map(&[-1, -1]));
+            c.add("one exponent for all", own(0), vec![one(&[-3])], map(&[0; 9]));
+            let rows: Vec<List> = [[1, 2], [3, 4], [5, 6]].map(|row| list(&row)).into();
+            // The last entries lie beyond the sequence.
+            let over = [5, 4, 3, 2, 1, 0, -1, 6, 7, MAX];
+            c.add("all positions", all(9), vec![rows], map(&over)).position = 2;
+            c.add("one position", all(0), vec![vec![list(&[8])]], map(&[0, 1, -1]));
+            // Patches of 3 x 3 of a picture of 4 x 4, one token a pixel.
+            let mut patches = Vec::new();
+            for place in 0..16i64 {
+                for tap in 0..9 {
+                    let (y, x) = (place / 4 + tap / 3 - 1, place % 4 + tap % 3 - 1);
+                    let inside = (0..4).contains(&y) && (0..4).contains(&x);
+                    patches.push(if inside { y * 4 + x } else { -1 });
+                }
+            }
+            let pixels = (0..16).map(|i| list(&[i * 17 - 100])).collect();
+            c.add("patches with padding", all(0), vec![pixels], map(&patches)).position = 15;
+            c.add("no such element", own(0), vec![one(&[1, 2])], map(&[-2]));
+        }
+        "clamp" => {
+            let limits =
+                [(0, i32::MAX), (0, 0), (-2, 2), (i32::MIN, i32::MAX), (i32::MAX, i32::MAX), (5, 65_535)];
+            c.each(&limits, |(low, high)| Op::Clamp { low, high }, &vec![]);
+            c.add("no limits", Op::Clamp { low: 1, high: 0 }, vec![one(&[0])], vec![]);
+        }
+        "groupmax" | "groupmean" => {
+            let op = |groups| match stem {
+                "groupmax" => Op::GroupMax { groups },
+                _ => Op::GroupMean { groups },
+            };
+            c.each(&[1, 2, 4, 8, 16], op, &vec![]);
+            c.add("ties of both signs", op(4), vec![one(&[0, 1, 0, -1, -1, -2, 2, 1])], vec![]);
+            c.add("threes", op(4), vec![one(&[1, 0, 0, -1, 0, 0, 1, 1, 0, -1, -1, 0])], vec![]);
+            c.add("least values", op(2), vec![run(MIN, 6)], vec![]);
+            c.add("largest values", op(1), vec![run(MAX, 3000)], vec![]);
+            c.add("wide groups", op(2), vec![vec![seeded(9, 5000, MIN, MAX)]], vec![]);
+        }
+        _ => {
+            let mut turned = AWKWARD;
+            turned.reverse();
+            for shift in [0, 1, 16, 31, 62, -1, -62] {
+                let op = Op::Mul { shift };
+                c.add(
+                    &format!("awkward values, shift {shift}"),
+                    op,
+                    vec![one(&AWKWARD), one(&turned)],
+                    vec![],
+                );
+            }
+            let op = Op::Mul { shift: 1 };
+            c.add("ties of both signs", op, vec![one(&[1, -1, 3, -3]), one(&[1, 1, 1, 1])], vec![]);
+            c.add(
+                "squares",
+                Op::Mul { shift: 31 },
+                vec![one(&[MIN, MAX, MIN]), one(&[MIN, MAX, MAX])],
+                vec![],
+            );
+            c.add("a shift out of range", Op::Mul { shift: 63 }, vec![one(&[1]), one(&[1])], vec![]);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// A GGUF file, or the folder of a Hugging Face model
+    /// A GGUF file, a .pt2 file of torch.export.save, or the folder of a Hugging Face model
     path: PathBuf,
     /// Folder for the model
     #[arg(short, long, value_name = "DIR")]

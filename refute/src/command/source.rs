@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bisection::Hash;
 use executor::import::source::SourceModel;
-use executor::import::{gguf, hf};
+use executor::import::{gguf, hf, pt2};
 use executor::model::{ARTEFACT, Model};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ struct Note {
     digest: Hash,
 }
 
-/// Opens a GGUF file or a Hugging Face folder.
+/// Opens a GGUF file, a program that PyTorch exported, or a Hugging Face folder.
 pub(crate) fn open(path: &Path) -> anyhow::Result<SourceModel> {
     if path.is_dir() {
         return Ok(hf::open(path)?);
@@ -30,17 +30,18 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<SourceModel> {
     let shown = path.display();
     let mut magic = Vec::new();
     let mut file = File::open(path).map_err(|e| {
-        bad_input(format!("cannot read {shown}: {e}; name a GGUF file or a Hugging Face folder"))
+        bad_input(format!("cannot read {shown}: {e}; name a GGUF file, a .pt2 file or a Hugging Face folder"))
     })?;
     let read = file.by_ref().take(4).read_to_end(&mut magic);
     read.map_err(|e| bad_input(format!("cannot read {shown}: {e}")))?;
-    if magic != b"GGUF" {
-        return Err(bad_input(format!(
-            "{shown} is no GGUF file (it does not begin with `GGUF`): \
-             name a GGUF file, or the folder of a Hugging Face model"
-        )));
+    match magic.as_slice() {
+        b"GGUF" => Ok(gguf::open(path)?),
+        b"PK\x03\x04" => Ok(pt2::open(path)?),
+        _ => Err(bad_input(format!(
+            "{shown} is no GGUF file (it does not begin with `GGUF`) and no .pt2 file (`PK`): \
+             name one of these, or the folder of a Hugging Face model"
+        ))),
     }
-    Ok(gguf::open(path)?)
 }
 
 /// Notes beside the artefact where its source is.

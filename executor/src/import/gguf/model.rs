@@ -46,6 +46,7 @@ pub(super) fn understand(path: &Path, bytes: &Bytes) -> Result<(SourceModel, Ggu
         _ => path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
     };
     let model = SourceModel {
+        exported: None,
         tensors: Box::new(store),
         chat_template: keys.text("tokenizer.chat_template")?.map(str::to_string),
         special_tokens: vocabulary::special_tokens(&keys, &vocabulary)?,

@@ -132,7 +132,7 @@ fn layers(
         Architecture::Gemma3 => true,
         // Of the two that share a graph, transformers gives a window to Mistral only.
         Architecture::Llama => config.text("model_type")? == Some("mistral"),
-        Architecture::Bert => false,
+        Architecture::Bert | Architecture::Exported => false,
     };
     let window = config.count("sliding_window")?.filter(|n| used && *n > 0 && (gemma || *n < context));
     let window = window.and_then(|n| u32::try_from(n).ok());

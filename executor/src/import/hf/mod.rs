@@ -21,6 +21,7 @@ use super::limits;
 use super::source::{Architecture, SourceModel};
 
 use folder::Folder;
+pub(super) use tokenizer::Tokenizer;
 
 /// Opens a folder. Its files must not be changed while the model is in use.
 pub fn open(path: &Path) -> Result<SourceModel, ImportError> {
@@ -45,6 +46,7 @@ pub fn open(path: &Path) -> Result<SourceModel, ImportError> {
     };
     let tokenizer = tokenizer::read(&mut folder, &fields, config.vocabulary)?;
     Ok(SourceModel {
+        exported: None,
         tensors: Box::new(store),
         tokenizer_json: tokenizer.json,
         chat_template: tokenizer.chat_template,
@@ -57,6 +59,15 @@ pub fn open(path: &Path) -> Result<SourceModel, ImportError> {
         digest: folder.digest(),
         config,
     })
+}
+
+/// The tokenizer in the folder of the file `path`, as a Hugging Face folder has it; `config.json` may be missing.
+pub(super) fn tokenizer_beside(path: &Path, vocabulary: usize) -> Result<Tokenizer, ImportError> {
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let mut folder = Folder::new(parent.unwrap_or(Path::new(".")))?;
+    let json = folder.tree("config.json")?.unwrap_or_else(|| serde_json::json!({}));
+    let fields = fields::Fields::new(folder.path.join("config.json"), &json)?;
+    tokenizer::read(&mut folder, &fields, vocabulary)
 }
 
 /// Checks the header of a safetensors file in memory and counts its tensors; `name` stands for its path.

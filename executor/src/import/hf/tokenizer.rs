@@ -14,12 +14,12 @@ use super::fields::Fields;
 use super::folder::Folder;
 
 /// What the tokenizer's files say.
-pub(super) struct Tokenizer {
-    pub(super) json: Vec<u8>,
-    pub(super) chat_template: Option<String>,
-    pub(super) special_tokens: Vec<(String, String)>,
-    pub(super) add_bos: bool,
-    pub(super) stop_tokens: Vec<u32>,
+pub(crate) struct Tokenizer {
+    pub(crate) json: Vec<u8>,
+    pub(crate) chat_template: Option<String>,
+    pub(crate) special_tokens: Vec<(String, String)>,
+    pub(crate) add_bos: bool,
+    pub(crate) stop_tokens: Vec<u32>,
 }
 
 /// Bytes of the longest chat template.

@@ -1,7 +1,7 @@
 use crate::native::gate;
 use crate::native::isa::Isa;
 use crate::native::rows::*;
-use crate::numerics::{mantissa, product, round_shift, sat32};
+use crate::numerics::{divide, mantissa, product, round_shift, sat32};
 use proptest::prelude::*;
 
 /// Extremes, powers of two and their neighbours, and whatever else.
@@ -41,6 +41,22 @@ proptest! {
                     prop_assert_eq!(*y, shifted(x.iter().enumerate().map(signed).sum(), shift));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn groups_are_their_formulas(x in proptest::collection::vec(value(), 1..20), width in 1..70_usize) {
+        // Each value in turn, in groups that no vector divides.
+        let x: Vec<i32> = (0..x.len() * width).map(|i| x[i * 7 % x.len()]).collect();
+        for isa in Isa::available() {
+            let mut out = vec![0; x.len() / width];
+            group_max(isa, &x, width, &mut out);
+            let want: Vec<i32> = x.chunks(width).map(|group| *group.iter().max().unwrap()).collect();
+            prop_assert_eq!(&out, &want, "group_max");
+            group_mean(isa, &x, width, &mut out);
+            let total = |group: &[i32]| group.iter().map(|v| i64::from(*v)).sum();
+            let mean = |group: &[i32]| sat32(divide(total(group), width as i64).unwrap());
+            prop_assert_eq!(&out, &x.chunks(width).map(mean).collect::<Vec<_>>(), "group_mean");
         }
     }
 
@@ -95,6 +111,11 @@ proptest! {
             rescale(isa, &x, other, in_shift, &mut out);
             let want = |v: i32| shifted(i64::from(v) * i64::from(other), in_shift);
             prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "rescale");
+            mul(isa, &x, &u, in_shift, &mut out);
+            prop_assert_eq!(&out, &x.iter().map(|v| want(*v)).collect::<Vec<_>>(), "mul");
+            let (least, most) = (other.min(left), other.max(left));
+            clamp(isa, &x, least, most, &mut out);
+            prop_assert_eq!(&out, &x.iter().map(|v| (*v).clamp(least, most)).collect::<Vec<_>>(), "clamp");
             let top = max(isa, &x);
             prop_assert_eq!(top, *x.iter().max().unwrap());
             prop_assert_eq!(argmax(isa, &x), x.iter().position(|v| *v == top).unwrap());

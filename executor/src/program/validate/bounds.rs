@@ -208,14 +208,18 @@ impl Facts<'_> {
             Op::Linear { shift } => {
                 let (rows, columns, w, low, high) = self.weights()?;
                 let (width, m) = self.mantissas(0)?;
-                ensure(width == columns, "the matrix has another width than the row")?;
-                let e = self.expect(1, I8, 1)?;
-                within_wide("accumulator times multiplier", i128::from(width) * w * m * 65_535)?;
+                let groups = self.width(1)?;
+                let e = self.expect(1, I8, groups)?;
+                ensure(
+                    columns.checked_mul(groups) == Some(width),
+                    "the matrix has another width than the row's groups",
+                )?;
+                within_wide("accumulator times multiplier", i128::from(columns) * w * m * 65_535)?;
                 shifts(low + i64::from(shift) - e.high, high + i64::from(shift) - e.low)?;
                 if self.constants.len() == 4 {
                     self.shaped(3, I32, 1, rows)?;
                 }
-                Ok(fixed(rows))
+                Ok(fixed(rows.checked_mul(groups).ok_or("too many groups")?))
             }
             Op::SumSq { groups } => {
                 let n = self.groups(0, groups)?;
@@ -476,6 +480,41 @@ impl Facts<'_> {
                 let draw = self.sums(3, 1)?;
                 within_wide("the draw plus one", i128::from(draw.high) + 1)?;
                 Ok((I32, Width::Fixed(1), 0, i64::from(n) - 1))
+            }
+            Op::Gather { visible, fill } => {
+                ensure(visible < 2, "visible is 0 or 1")?;
+                let (width, info) = (self.width(0)?, *self.input(0)?);
+                ensure(matches!(info.element, I8 | I16 | I32), "input 0 must be I8, I16 or I32")?;
+                let (map, fill) = (self.constant(0)?, i64::from(fill));
+                let columns = map.columns;
+                self.shaped(0, I32, 1, columns)?;
+                // An index that no sequence has would be a mistake of who made the map.
+                let positions = if visible == 1 { context } else { 1 };
+                let there = i64::from(width) * i64::from(positions);
+                ensure(map.low >= -1 && map.high < there, "the map leaves what there is to read")?;
+                let (low, high) = info.element.limits();
+                ensure((low..=high).contains(&fill), "the filling leaves the type of input 0")?;
+                Ok((info.element, Width::Fixed(columns), info.low.min(fill), info.high.max(fill)))
+            }
+            Op::Clamp { low, high } => {
+                ensure(low <= high, "the limits are the wrong way round")?;
+                Ok((I32, Width::Fixed(self.fixed_input(0)?), low.into(), high.into()))
+            }
+            Op::GroupMax { groups } => {
+                self.groups(0, groups)?;
+                let x = self.input(0)?;
+                Ok((I32, Width::Fixed(groups), x.low, x.high))
+            }
+            Op::GroupMean { groups } => {
+                let n = self.groups(0, groups)?;
+                within_wide("the sum", i128::from(n) << 31)?;
+                Ok(fixed(groups))
+            }
+            Op::Mul { shift } => {
+                shifts(shift.into(), shift.into())?;
+                let width = self.fixed_input(0)?;
+                self.expect(1, I32, width)?;
+                Ok(fixed(width))
             }
         }
     }

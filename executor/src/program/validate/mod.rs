@@ -183,7 +183,7 @@ impl Op {
         match self {
             Self::Score { .. } => k == 2 || k == 3,
             Self::Mix { .. } => k == 2 || k == 3,
-            Self::TimeMax { .. } | Self::Pool {} => true,
+            Self::TimeMax { .. } | Self::Pool {} | Self::Gather { visible: 1, .. } => true,
             _ => false,
         }
     }
@@ -197,7 +197,7 @@ impl Op {
     pub fn span(&self) -> Option<super::op::Span> {
         match *self {
             Self::Score { span, .. } | Self::TimeMax { span } => Some(span),
-            Self::Pool {} => Some(super::op::Span::All),
+            Self::Pool {} | Self::Gather { visible: 1, .. } => Some(super::op::Span::All),
             _ => None,
         }
     }

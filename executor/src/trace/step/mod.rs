@@ -4,6 +4,7 @@
 //! counts the bytes all see the same reads in the same order.
 
 mod attention;
+mod groups;
 mod index;
 mod norms;
 mod pointwise;
@@ -93,7 +94,11 @@ impl Op {
     /// How partial results combine.
     pub fn combine(&self) -> Combine {
         match self {
-            Self::RowExp { .. } | Self::RowMax {} | Self::TimeMax { .. } | Self::Argmax {} => Combine::Max,
+            Self::RowExp { .. }
+            | Self::RowMax {}
+            | Self::TimeMax { .. }
+            | Self::GroupMax { .. }
+            | Self::Argmax {} => Combine::Max,
             _ => Combine::Sum,
         }
     }
@@ -138,10 +143,13 @@ impl Step<'_> {
     /// Length of the reduction; 1 for an elementwise operation.
     pub fn terms(&self) -> Stepped<u64> {
         match self.node.op {
-            Op::RowExp { groups, .. } | Op::SumSq { groups } => {
-                Ok(index::div(self.width(0)?, groups.into())?)
-            }
-            Op::Linear { .. } | Op::RowSum {} | Op::Argmax {} | Op::Hist { .. } => self.width(0),
+            Op::RowExp { groups, .. }
+            | Op::SumSq { groups }
+            | Op::GroupMax { groups }
+            | Op::GroupMean { groups } => Ok(index::div(self.width(0)?, groups.into())?),
+            // A group for each exponent.
+            Op::Linear { .. } => Ok(index::div(self.width(0)?, self.width(1)?)?),
+            Op::RowSum {} | Op::Argmax {} | Op::Hist { .. } => self.width(0),
             Op::Hadamard { block, .. } => Ok(block.into()),
             Op::Score { heads, .. } => Ok(index::div(self.width(0)?, heads.into())?),
             Op::RowMax {} => match self.input(0)?.shape.width {
@@ -175,7 +183,12 @@ impl Step<'_> {
             | Op::Lut { .. }
             | Op::Act { .. }
             | Op::Glu { .. }
+            | Op::Clamp { .. }
+            | Op::Mul { .. }
             | Op::Rope { .. } => self.pointwise(from)?,
+            Op::Gather { .. } | Op::GroupMax { .. } | Op::GroupMean { .. } => {
+                self.grouped(from, a, length)?
+            }
             Op::Score { .. }
             | Op::RowMax {}
             | Op::Exp2W {}
@@ -219,6 +232,7 @@ impl Step<'_> {
                 self.finish_product(from, narrow()?)
             }
             Op::Score { .. } | Op::Mix { .. } | Op::Pool {} => self.finish_attention(from, narrow()?),
+            Op::GroupMean { .. } => self.finish_mean(narrow()?),
             Op::Argmax {} => {
                 const LAST: i64 = (1 << 20) - 1;
                 Ok(LAST.saturating_sub(narrow()? & LAST))

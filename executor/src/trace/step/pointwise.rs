@@ -18,6 +18,11 @@ impl Step<'_> {
                 let b = one(from.row(1, t, e, 1)?)?;
                 Ok(sat32(sum(x, b)?).into())
             }
+            Op::Mul { shift } => {
+                let b = one(from.row(1, t, e, 1)?)?;
+                Ok(sat32(round_shift(product(x, b)?, shift)?).into())
+            }
+            Op::Clamp { low, high } if low <= high => Ok(x.clamp(low.into(), high.into())),
             Op::Rescale { multiplier, shift } => {
                 Ok(sat32(round_shift(product(x, multiplier.into())?, shift)?).into())
             }

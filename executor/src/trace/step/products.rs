@@ -1,6 +1,6 @@
 //! Steps of table rows, mantissas, products and transforms.
 
-use super::index::{add, index, mul, rem, sub};
+use super::index::{add, div, index, mul, rem, sub};
 use super::{GONE, Reader, Step, Stepped, one};
 use crate::kernels::as_shift;
 use crate::numerics::{difference, mantissa, product, round_shift, row_exponent, sat32, sum};
@@ -31,8 +31,10 @@ impl Step<'_> {
                 Ok(mantissa(x, as_shift(exponent)?, bits)?)
             }
             Op::Linear { .. } => {
-                let m = from.row(0, t, a, length)?;
-                let w = from.constant(0, add(mul(e, self.terms()?)?, a)?, length)?;
+                let (group, channel) = self.cell()?;
+                let terms = self.terms()?;
+                let m = from.row(0, t, add(mul(group, terms)?, a)?, length)?;
+                let w = from.constant(0, add(mul(channel, terms)?, a)?, length)?;
                 let terms = w.iter().zip(&m).map(|(w, m)| product(*w, *m));
                 Ok(terms.into_iter().try_fold(0, |acc, term| sum(acc, term?))?)
             }
@@ -54,10 +56,11 @@ impl Step<'_> {
         match self.node.op {
             Op::RowExp { bits, .. } => Ok(row_exponent(total.unsigned_abs(), bits).into()),
             Op::Linear { shift } => {
-                let exponent = one(from.row(1, self.t, 0, 1)?)?;
-                let multiplier = one(from.constant(1, self.e, 1)?)?;
-                let s = sum(one(from.constant(2, self.e, 1)?)?, shift.into())?;
-                let bias = if self.constants.len() > 3 { one(from.constant(3, self.e, 1)?)? } else { 0 };
+                let (group, channel) = self.cell()?;
+                let exponent = one(from.row(1, self.t, group, 1)?)?;
+                let multiplier = one(from.constant(1, channel, 1)?)?;
+                let s = sum(one(from.constant(2, channel, 1)?)?, shift.into())?;
+                let bias = if self.constants.len() > 3 { one(from.constant(3, channel, 1)?)? } else { 0 };
                 let s = as_shift(difference(s, exponent)?)?;
                 let y = sat32(round_shift(product(total, multiplier)?, s)?);
                 Ok(sat32(sum(y.into(), bias)?).into())
@@ -67,8 +70,14 @@ impl Step<'_> {
         }
     }
 
+    /// Group and channel of an element of `linear`.
+    fn cell(&self) -> Stepped<(u64, u64)> {
+        let channels = div(self.tensor.row(self.t), self.width(1)?)?;
+        Ok((div(self.e, channels)?, rem(self.e, channels)?))
+    }
+
     /// The group of element `e` of a row as wide as input 0.
     pub(super) fn group(&self, e: u64, groups: u32) -> Stepped<u64> {
-        Ok(super::index::div(e, super::index::div(self.width(0)?, groups.into())?)?)
+        Ok(div(e, div(self.width(0)?, groups.into())?)?)
     }
 }
