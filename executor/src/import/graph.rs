@@ -147,7 +147,7 @@ pub enum Operation {
         /// Input.
         x: StepId,
     },
-    /// y[i] = x[map[i]]; -1 gives the fill. Of a visible x, element map[i] counted over the rows of all positions.
+    /// `y[i] = x[map[i]]`; -1 gives the fill. Of a visible x, element `map[i]` counted over the rows of all positions.
     Gather {
         /// Input.
         x: StepId,
