@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup build model model-minilm devnet demo contracts test test-clients test-contracts snapshots halmos slither test-docker bench bench-rollup lint fmt vectors fuzz check-aarch64 clean
 
-export PRECISION KV FUZZ_SECONDS
+export PRECISION KV FUZZ_SECONDS TORCH
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,8 +10,8 @@ help: ## this list
 setup: ## tools, model files; says which Debian packages it installs
 	@scripts/setup.sh
 
-build: ## the binary, target/release/refute
-	cargo build --release --locked
+build: ## the binary, target/release/refute (TORCH=0: without libtorch, for a small watcher)
+	@scripts/build.sh
 
 model: setup build ## SmolLM2-135M-Instruct in .cache/models (PRECISION=w8|w16, KV=i16|i8)
 	@REFUTE=$${CARGO_TARGET_DIR:-target}/release/refute scripts/model.sh smollm2
@@ -54,7 +54,7 @@ bench: model ## against llama.cpp on this machine, interleaved; the table of doc
 	@bench/run.sh $(BENCH)
 
 bench-rollup: model ## what being served costs, and how many requests the API carries; docs/benchmarks.md, Rollup
-	cargo build --release --locked -p sequencer --example load
+	@scripts/build.sh --workspace --example load
 	$${CARGO_TARGET_DIR:-target}/release/examples/load 64 10
 	python3 bench/served.py
 

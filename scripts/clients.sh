@@ -30,7 +30,7 @@ if [ "$(cat "$clients/node.lock" 2>/dev/null)" != "$NODE_CLIENT" ]; then
 fi
 
 if [ -z "${REFUTE:-}" ]; then
-    cargo build --release --locked --bin refute
+    scripts/build.sh
     REFUTE=${CARGO_TARGET_DIR:-target}/release/refute
 fi
 

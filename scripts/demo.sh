@@ -4,7 +4,7 @@
 
 [ $# -gt 0 ] || die "say what to run: scripts/demo.sh demo|devnet, with the options of refute demo|devnet"
 scripts/setup.sh
-cargo build --release --locked
+scripts/build.sh
 export REFUTE=${CARGO_TARGET_DIR:-target}/release/refute
 PRECISION=w8 KV=i16 scripts/model.sh smollm2
 PRECISION=w8 KV=i16 scripts/model.sh minilm

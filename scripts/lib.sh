@@ -11,6 +11,18 @@ TOOLS=$STATE/tools
 export PATH=$TOOLS/bin:$PATH
 cd "$ROOT"
 
+# libtorch is part of what is built unless TORCH=0. There is a locked one for x86_64 alone.
+if [ "$(uname -m)" = x86_64 ]; then TORCH=${TORCH:-1}; else TORCH=0; fi
+export TORCH
+# shellcheck disable=SC2034 # whoever builds reads it
+FEATURES=()
+if [ "$TORCH" != 0 ]; then
+    FEATURES=(--features "executor/torch,refute/torch")
+    export LIBTORCH=$STATE/libtorch
+    # Tests are linked without a path to it; the binary has one.
+    export LD_LIBRARY_PATH=$LIBTORCH/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+fi
+
 say() { printf '%s\n' "refute: $*" >&2; }
 die() {
     say "$*"
@@ -85,6 +97,10 @@ download() {
     fi
     need_pip
     [[ $file == *.whl ]] || form=(--no-binary "${package%%=*}")
+    # A wheel of one version of Python (we want the libraries in it) is fetched whatever the machine's version is.
+    if [[ $file =~ -cp([0-9]+)-(cp[0-9]+)-(.*)[.]whl$ ]]; then
+        form+=(--implementation cp --python-version "${BASH_REMATCH[1]}" --abi "${BASH_REMATCH[2]}" --platform "${BASH_REMATCH[3]}")
+    fi
     python3 -m pip download --quiet --disable-pip-version-check --no-deps "${form[@]}" \
         --dest "$DOWNLOADS" "$package" >&2 || die "cannot download $package: is the package registry reachable?"
 }

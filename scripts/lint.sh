@@ -26,7 +26,8 @@ for script in scripts/*.sh docker/*.sh bench/*.sh .ci/run; do bash -n "$script";
 if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh docker/*.sh bench/*.sh .ci/run; fi
 cargo fmt --all --check
 scripts/contracts.sh forge fmt --check
-cargo clippy --locked --workspace --all-targets -- -D warnings
-RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
+if [ "$TORCH" != 0 ]; then scripts/libtorch.sh; fi
+cargo clippy --locked --workspace "${FEATURES[@]}" --all-targets -- -D warnings
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace "${FEATURES[@]}" --no-deps --quiet
 deny
 say "lint is clean"

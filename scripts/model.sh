@@ -40,7 +40,7 @@ if [ -d "$target" ] && [ "$(cat "$target.imported" 2>/dev/null)" = "$now" ]; the
     exit 0
 fi
 if [ -z "${REFUTE:-}" ]; then
-    cargo build --release --locked --bin refute
+    scripts/build.sh
     REFUTE=${CARGO_TARGET_DIR:-target}/release/refute
 fi
 say "importing $name"

@@ -35,6 +35,7 @@ need_packages cc:build-essential python3:python3
 tool cargo-nextest
 tool cargo-deny
 scripts/contracts.sh setup
+if [ "$TORCH" != 0 ]; then scripts/libtorch.sh; fi
 unpack_models
 link_sources
 say "setup is done"

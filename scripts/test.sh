@@ -8,9 +8,9 @@ scripts/setup.sh
 command -v initdb >/dev/null || need_packages pg_ctlcluster:postgresql
 scripts/contracts.sh forge test
 scripts/snapshots.sh check
-cargo build --locked --workspace --bins --profile test
+cargo build --locked --workspace "${FEATURES[@]}" --bins --profile test
 export REFUTE=${CARGO_TARGET_DIR:-target}/debug/refute
 PRECISION=w8 KV=i16 scripts/model.sh smollm2
 PRECISION=w8 KV=i16 scripts/model.sh minilm
-cargo test --locked --workspace --doc --quiet
-cargo nextest run --locked --workspace "$@"
+cargo test --locked --workspace "${FEATURES[@]}" --doc --quiet
+cargo nextest run --locked --workspace "${FEATURES[@]}" "$@"

@@ -2,6 +2,7 @@
 //! give the same bits, and the importers that make programs from published models.
 
 pub mod artefact;
+pub mod backend;
 pub mod check;
 pub mod engine;
 pub mod generate;
@@ -14,5 +15,7 @@ pub mod program;
 pub mod reference;
 pub mod sampling;
 pub mod tokenizer;
+#[cfg(feature = "torch")]
+pub mod torch;
 pub mod trace;
 pub mod values;

@@ -1,5 +1,5 @@
-//! The same bits, whatever runs a program and however: reference and native, every instruction set, threads, prefill
-//! and decode, alone and in company, greedy and sampled. "The same" is the hash over every value of every node.
+//! The same bits, whatever runs a program and however: reference, native and torch, every instruction set, threads,
+//! prefill and decode, alone and in company, greedy and sampled. "The same" is the hash over every value of every node.
 
 mod support;
 
@@ -10,10 +10,11 @@ use executor::import::source::{Architecture, SourceModel};
 use executor::import::weights::Precision;
 use executor::kernels::Sampling;
 use executor::model::Model;
-use executor::native::{Isa, Native};
+use executor::native::Native;
 use executor::reference::Reference;
 use executor::values::ValueHash;
 use proptest::prelude::*;
+use support::machines::machines;
 use support::random::Random;
 use support::tiny::{self, Shape};
 
@@ -81,23 +82,21 @@ fn check(architecture: Architecture, seed: u64, shape: Shape, precision: Precisi
         let whole = [tokens.len()];
         let mut reference = Reference::new(model.clone());
         let want = run(&mut reference, &model, sampling, &tokens, &whole, outputs_from);
-        for isa in Isa::available() {
-            for threads in [1, 2] {
-                let mut native = Native::new(&model, threads, Some(isa)).unwrap();
-                let case = format!("{architecture:?} {shape:?} {isa} {threads} threads");
-                let got = run(&mut native, &model, sampling, &tokens, &whole, outputs_from);
-                assert_eq!(got, want, "prefilled: {case}");
-                // Without a listener the back end takes its short ways.
-                let sequence = native.open(sampling).unwrap();
-                let feed = [Feed { sequence, tokens: &tokens, outputs_from }];
-                assert_eq!(native.step(&feed, None).unwrap().concat(), want.0, "unwatched: {case}");
-                native.close(sequence);
-                if causal {
-                    let pieces: Vec<usize> = (0..length).map(|_| 1 + random.below(4)).collect();
-                    let got = run(&mut native, &model, sampling, &tokens, &pieces, outputs_from);
-                    assert_eq!(got, want, "in pieces {pieces:?}: {case}");
-                    in_company(&mut native, &model, sampling, &tokens, outputs_from, &want, &mut random);
-                }
+        for (machine, mut engine) in machines(&model, &[1, 2]) {
+            let case = format!("{architecture:?} {shape:?} {machine}");
+            let engine = engine.as_mut();
+            let got = run(engine, &model, sampling, &tokens, &whole, outputs_from);
+            assert_eq!(got, want, "prefilled: {case}");
+            // Without a listener the back end takes its short ways.
+            let sequence = engine.open(sampling).unwrap();
+            let feed = [Feed { sequence, tokens: &tokens, outputs_from }];
+            assert_eq!(engine.step(&feed, None).unwrap().concat(), want.0, "unwatched: {case}");
+            engine.close(sequence);
+            if causal {
+                let pieces: Vec<usize> = (0..length).map(|_| 1 + random.below(4)).collect();
+                let got = run(engine, &model, sampling, &tokens, &pieces, outputs_from);
+                assert_eq!(got, want, "in pieces {pieces:?}: {case}");
+                in_company(engine, &model, sampling, &tokens, outputs_from, &want, &mut random);
             }
         }
     }
@@ -173,17 +172,14 @@ fn long_blocks_give_the_same_bits() {
         let outputs_from = if model.program().is_causal() { LENGTH as u32 - 3 } else { 0 };
         let mut reference = Reference::new(model.clone());
         let want = run(&mut reference, &model, Sampling::GREEDY, &tokens, &[LENGTH], outputs_from);
-        for isa in Isa::available() {
-            // Three threads share out each step, one and two own rows.
-            for threads in [1, 2, 3] {
-                let mut native = Native::new(&model, threads, Some(isa)).unwrap();
-                let case = format!("{architecture:?} {isa} {threads} threads");
-                let got = run(&mut native, &model, Sampling::GREEDY, &tokens, &[LENGTH], outputs_from);
-                assert_eq!(got, want, "{case}");
-                let sequence = native.open(Sampling::GREEDY).unwrap();
-                let feed = [Feed { sequence, tokens: &tokens, outputs_from }];
-                assert_eq!(native.step(&feed, None).unwrap().concat(), want.0, "unwatched: {case}");
-            }
+        // Three threads share out each step, one and two own rows.
+        for (machine, mut engine) in machines(&model, &[1, 2, 3]) {
+            let case = format!("{architecture:?} {machine}");
+            let got = run(engine.as_mut(), &model, Sampling::GREEDY, &tokens, &[LENGTH], outputs_from);
+            assert_eq!(got, want, "{case}");
+            let sequence = engine.open(Sampling::GREEDY).unwrap();
+            let feed = [Feed { sequence, tokens: &tokens, outputs_from }];
+            assert_eq!(engine.step(&feed, None).unwrap().concat(), want.0, "unwatched: {case}");
         }
     }
 }

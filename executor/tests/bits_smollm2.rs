@@ -1,4 +1,4 @@
-//! The same bits on a real model: SmolLM2 by the reference kernels and by every native back end.
+//! The same bits on a real model: SmolLM2 by the reference kernels and by every fast back end.
 
 mod support;
 
@@ -8,9 +8,10 @@ use executor::import::weights::Precision;
 use executor::import::{gguf, run};
 use executor::kernels::Sampling;
 use executor::model::Model;
-use executor::native::{Isa, Native};
+use executor::native::Native;
 use executor::reference::Reference;
 use executor::values::ValueHash;
+use support::machines::machines;
 use support::{models::model_source, tiny};
 
 /// Few: the reference kernels take about a second for each.
@@ -38,13 +39,18 @@ fn smollm2_gives_the_same_bits() {
     let tokens = tiny::tokens(11, POSITIONS, source.config.vocabulary);
     let want = values(&mut Reference::new(model.clone()), &model, &tokens, POSITIONS);
     assert_eq!(want.0.len(), POSITIONS - 2);
-    for isa in Isa::available() {
-        for threads in [1, 2] {
-            let mut native = Native::new(&model, threads, Some(isa)).unwrap();
-            for piece in [POSITIONS, 1, 2] {
-                let got = values(&mut native, &model, &tokens, piece);
-                assert_eq!(got, want, "{isa}, {threads} threads, {piece} at a time");
-            }
+    for (machine, mut engine) in machines(&model, &[1, 2]) {
+        for piece in [POSITIONS, 1, 2] {
+            let got = values(engine.as_mut(), &model, &tokens, piece);
+            assert_eq!(got, want, "{machine}, {piece} at a time");
+        }
+    }
+    #[cfg(feature = "torch")]
+    {
+        let device = support::device::device();
+        let mut engine = executor::torch::tensor::TensorEngine::new(&model, device).unwrap();
+        for piece in [POSITIONS, 2] {
+            assert_eq!(values(&mut engine, &model, &tokens, piece), want, "tensors, {piece} at a time");
         }
     }
 }

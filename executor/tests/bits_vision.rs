@@ -1,13 +1,13 @@
-//! The same bits of classifiers of pictures, whatever runs them: reference and native, every instruction set, threads.
+//! The same bits of classifiers of pictures, whatever runs them: reference, native and torch, every instruction set, threads.
 
 mod support;
 
 use executor::engine::{Emission, Engine, Feed};
 use executor::kernels::Sampling;
 use executor::model::Model;
-use executor::native::{Isa, Native};
 use executor::reference::Reference;
 use executor::values::ValueHash;
+use support::machines::machines;
 use support::vision;
 
 /// What comes out, and the hash over all values.
@@ -30,21 +30,18 @@ fn check(name: &str, model: &Model) {
         // Classes that are told apart, and none at an end of the range.
         assert!(classes.iter().any(|y| *y != classes[0]), "{name}: {classes:?}");
         assert!(classes.iter().all(|y| y.unsigned_abs() < 1 << 30), "{name}: {classes:?}");
-        for isa in Isa::available() {
-            for threads in [1, 2, 3] {
-                let case = format!("{name}, {length} numbers, {isa}, {threads} threads");
-                let mut native = Native::new(model, threads, Some(isa)).unwrap();
-                assert_eq!(run(&mut native, model, &picture), want, "{case}");
-                // Without a listener, and with another picture beside it.
-                let sequences = [(); 2].map(|()| native.open(Sampling::GREEDY).unwrap());
-                let other = vision::picture(99, context);
-                let feeds = [
-                    Feed { sequence: sequences[0], tokens: &other, outputs_from: 0 },
-                    Feed { sequence: sequences[1], tokens: &picture, outputs_from: 0 },
-                ];
-                let both = native.step(&feeds, None).unwrap();
-                assert_eq!(both[1], want.0, "unwatched: {case}");
-            }
+        for (machine, mut engine) in machines(model, &[1, 2, 3]) {
+            let case = format!("{name}, {length} numbers, {machine}");
+            assert_eq!(run(engine.as_mut(), model, &picture), want, "{case}");
+            // Without a listener, and with another picture beside it.
+            let sequences = [(); 2].map(|()| engine.open(Sampling::GREEDY).unwrap());
+            let other = vision::picture(99, context);
+            let feeds = [
+                Feed { sequence: sequences[0], tokens: &other, outputs_from: 0 },
+                Feed { sequence: sequences[1], tokens: &picture, outputs_from: 0 },
+            ];
+            let both = engine.step(&feeds, None).unwrap();
+            assert_eq!(both[1], want.0, "unwatched: {case}");
         }
     }
 }

@@ -51,6 +51,7 @@ async fn serve(store: &str) -> Result<(), Failure> {
         price_in: 1,
         price_out: 2,
         threads: None,
+        backend: Default::default(),
     };
     let config = Config {
         listen: "127.0.0.1:0".parse()?,

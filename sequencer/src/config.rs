@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256, b256};
 use alloy::signers::local::PrivateKeySigner;
+use executor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use crate::api::serve::Connections;
@@ -118,6 +119,9 @@ pub struct ModelConfig {
     pub price_out: u64,
     /// Threads of its engine; all processors if it is not given.
     pub threads: Option<usize>,
+    /// Who computes: `native`, `torch` or `reference`; every one gives the same bits.
+    #[serde(default)]
+    pub backend: Backend,
 }
 
 /// An account.

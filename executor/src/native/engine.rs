@@ -8,6 +8,7 @@ use super::attention::HeadCache;
 use super::isa::Isa;
 use super::loaded::{Angles, Constants};
 use super::plan::{Kind, Plan, Shape};
+use super::products::Products;
 use super::run::{Block, Row, Scratch};
 use super::{PackedBuffer, Team, self_test};
 use crate::engine::{Emission, Engine, EngineError, Feed, Recorder, SequenceId, Tap, check_feed};
@@ -46,6 +47,8 @@ pub struct Native {
     /// What outputs need, for who wants outputs, and the whole, for who listens to nodes.
     pub(super) plans: [Arc<Plan>; 2],
     pub(super) isa: Isa,
+    /// Who computes products, if not our own kernels.
+    products: Option<Arc<dyn Products>>,
     team: Team,
     buffers: Vec<Buffer>,
     /// Which plan the buffers are for, and for how many rows.
@@ -60,6 +63,16 @@ impl Native {
     /// A back end of `threads` threads on the best instruction set of this machine, or on a given one. Proves itself
     /// on extreme values first.
     pub fn new(model: &Model, threads: usize, isa: Option<Isa>) -> Result<Self, EngineError> {
+        Self::with_products(model, threads, isa, None)
+    }
+
+    /// The same with products by somebody else.
+    pub fn with_products(
+        model: &Model,
+        threads: usize,
+        isa: Option<Isa>,
+        products: Option<Arc<dyn Products>>,
+    ) -> Result<Self, EngineError> {
         let isa = isa.unwrap_or_else(Isa::detect);
         self_test(isa).map_err(|e| EngineError::Backend(e.to_string()))?;
         let team = Team::new(threads)
@@ -72,6 +85,7 @@ impl Native {
             constants,
             plans,
             isa,
+            products,
             team,
             buffers: Vec::new(),
             room: (0, 0),
@@ -94,7 +108,8 @@ impl Native {
         }
         // One row while decoding, whole blocks while prefilling: nothing in between is worth its reallocation.
         let rows = if rows == 1 { 1 } else { rows.max(BLOCK_ROWS) };
-        let isa = self.isa;
+        // Kernels of others take plain rows.
+        let isa = if self.products.is_some() { Isa::of_plain_rows() } else { self.isa };
         let make = |shape: &Shape| {
             let rows = if shape.all { rows } else { rows.min(OUTPUT_ROWS) };
             match shape.kind {
@@ -143,6 +158,7 @@ impl Native {
             plan: &self.plans[which],
             constants: &self.constants,
             isa: self.isa,
+            products: self.products.as_deref(),
             angles: &self.angles,
             sequences: &self.sequences,
             rows,

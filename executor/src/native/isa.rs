@@ -62,6 +62,11 @@ impl Isa {
         Level::ALL.into_iter().filter(|level| level.on_this_machine()).map(Self).collect()
     }
 
+    /// The best one whose products read plain rows.
+    pub(super) fn of_plain_rows() -> Self {
+        Self(if Level::Avx2.on_this_machine() { Level::Avx2 } else { Level::Portable })
+    }
+
     /// Which variant of a kernel to take.
     pub const fn level(self) -> Level {
         self.0

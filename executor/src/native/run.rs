@@ -12,6 +12,7 @@ use super::linear::linear_blocks;
 use super::listen::Seen;
 use super::loaded::{Angles, Constants, Loaded};
 use super::plan::{Home, Plan, Step};
+use super::products::{Products, Room, Share};
 use super::{Output, PackedBuffer, SharedMut, Team, Worker, linear, rows, sample};
 use crate::engine::{Emission, EngineError, Recorder, SequenceId, Tap};
 use crate::numerics::OutOfDomain;
@@ -49,6 +50,7 @@ struct ScratchRows {
 #[derive(Default)]
 pub(super) struct Tools {
     shifts: Vec<i32>,
+    pub(super) products: Room,
     pub(super) transform: rows::Transform,
     pub(super) attention: attention::Scratch,
     pub(super) seen: Seen,
@@ -69,6 +71,7 @@ pub(super) struct Block<'a> {
     pub(super) plan: &'a Plan,
     pub(super) constants: &'a Constants,
     pub(super) isa: Isa,
+    pub(super) products: Option<&'a dyn Products>,
     pub(super) angles: &'a [Angles],
     pub(super) sequences: &'a BTreeMap<usize, Sequence>,
     pub(super) rows: &'a [Row],
@@ -129,6 +132,7 @@ impl Block<'_> {
                 i64: SharedMut::new(&mut rows.i64),
                 tap: &tap,
                 recorder,
+                failure: &failure,
                 worker,
                 own: tools,
             };
@@ -175,6 +179,7 @@ pub(super) struct Task<'a, 'b, 'c> {
     i64: SharedMut<'a, i64>,
     pub(super) tap: &'a Taps<'b, 'c>,
     pub(super) recorder: Option<&'a dyn Recorder>,
+    failure: &'a Mutex<Option<EngineError>>,
     pub(super) worker: &'a Worker<'a>,
     pub(super) own: &'a mut Tools,
 }
@@ -299,12 +304,27 @@ impl<'a> Task<'a, '_, '_> {
             shifts[i * groups..][..*groups].iter_mut().zip(exponents).for_each(|(s, e)| *s = shift - e);
         }
         let out = Output { values: *out, stride: slots[node.index()].width / groups };
-        match own {
+        let provided = self.block.products.filter(|products| products.digits(node) > 0);
+        match (provided, own) {
+            (Some(products), _) => {
+                let all = 0..packed.rows();
+                let strips: Vec<Range<usize>> =
+                    own.unwrap_or_default().iter().map(|x| packed.rows_of(x.clone())).collect();
+                let n = weights.panels().n;
+                let share = match own {
+                    Some(_) => Share { rows: &strips, channels: 0..n },
+                    None => Share { rows: std::slice::from_ref(&all), channels: self.channels(n) },
+                };
+                // SAFETY: as below.
+                if let Err(error) = unsafe { self.multiply(products, node, &packed, &shifts, out, &share) } {
+                    *lock(self.failure) = Some(error);
+                }
+            }
             // SAFETY: this thread alone packs, reads and writes these rows.
-            Some(strips) => unsafe { linear_blocks(weights, &packed, &shifts, out, strips) },
+            (None, Some(strips)) => unsafe { linear_blocks(weights, &packed, &shifts, out, strips) },
             // SAFETY: the barrier before this step made the input visible, the one after it the output; workers
             // share the channels.
-            None => unsafe { linear(self.worker, weights, &packed, &shifts, out) },
+            (None, None) => unsafe { linear(self.worker, weights, &packed, &shifts, out) },
         }
         self.own.shifts = shifts;
         if self.tap.is_none() && !self.recorder.is_some_and(|r| r.wants(node)) {

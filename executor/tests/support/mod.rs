@@ -3,9 +3,11 @@
 
 pub mod archive;
 pub mod cases;
+pub mod device;
 pub mod gguf;
 pub mod hugging_face;
 pub mod items;
+pub mod machines;
 pub mod models;
 pub mod pt2;
 pub mod random;

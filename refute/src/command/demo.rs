@@ -31,7 +31,7 @@ fn kinds(text: &str) -> Result<Kinds, String> {
 
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
     let cheats = arguments.cheats.concat();
-    let summary = block_on(demo::run(arguments.place.options(0, 0), &cheats, console))?;
+    let summary = block_on(demo::run(arguments.place.options(0, 0)?, &cheats, console))?;
     console.show(&summary.document(), &summary.text())?;
     Ok(ExitCode::SUCCESS)
 }

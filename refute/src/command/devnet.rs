@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use executor::backend::Backend;
 use serde_json::json;
 
 use crate::console::Console;
 use crate::devnet::{Devnet, Options};
+use crate::failure::bad_input;
 use crate::progress::Progress;
 use crate::wallet::block_on;
 
@@ -34,6 +36,9 @@ pub(crate) struct Place {
     #[arg(long = "model", value_name = "NAME=DIR", value_parser = model,
         default_values = ["smollm2=.cache/models/smollm2-135m-w8", "minilm=.cache/models/all-minilm-l6-v2-w8"])]
     models: Vec<(String, PathBuf)>,
+    /// Who computes in the sequencer: native, torch or reference. The challenger is always native
+    #[arg(long, default_value_t)]
+    backend: Backend,
     /// The program of the L1 node [default: the project's anvil, else the one in the PATH]
     #[arg(long, value_name = "FILE")]
     anvil: Option<PathBuf>,
@@ -41,14 +46,16 @@ pub(crate) struct Place {
 
 impl Place {
     /// With these ports; 0 is any.
-    pub(crate) fn options(&self, port: u16, l1_port: u16) -> Options {
-        Options {
+    pub(crate) fn options(&self, port: u16, l1_port: u16) -> anyhow::Result<Options> {
+        self.backend.check().map_err(|e| bad_input(e.to_string()))?;
+        Ok(Options {
             folder: self.folder.clone(),
             models: self.models.clone(),
             anvil: self.anvil.clone(),
+            backend: self.backend,
             port,
             l1_port,
-        }
+        })
     }
 }
 
@@ -60,7 +67,7 @@ fn model(text: &str) -> Result<(String, PathBuf), String> {
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
     block_on(async {
         let progress = Progress::spinner("starting");
-        let options = arguments.place.options(arguments.port, arguments.l1_port);
+        let options = arguments.place.options(arguments.port, arguments.l1_port)?;
         let folder = options.folder.clone();
         let mut devnet = Devnet::start(options, |stage| progress.stage(stage)).await?;
         drop(progress);

@@ -192,7 +192,7 @@ fn record(
         sampling: request.sampling.into(),
         max_tokens: if generation.finish == Finish::Cancelled { count as u32 } else { request.max_tokens },
         finish: finish.into(),
-        backend: Some(machine.backend.into()),
+        backend: Some(machine.backend.clone()),
         isa: machine.isa.clone(),
         threads: Some(machine.threads),
         prefill_tokens_per_s: rate(request.prompt.len(), generation.prefill.as_secs_f64()),

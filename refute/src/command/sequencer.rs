@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use executor::backend::Backend;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use sequencer::config::Config;
@@ -36,6 +37,10 @@ pub(crate) struct Arguments {
     #[arg(long = "model", value_name = "[NAME=]DIR")]
     #[serde(skip)]
     models: Vec<String>,
+    /// Who computes, for every model: native, torch (torch:cuda:0) or reference [default: native]
+    #[arg(long)]
+    #[serde(skip)]
+    backend: Option<Backend>,
     /// Where to listen [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,6 +150,9 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Config> {
     if config.models.is_empty() && config.dev {
         config.models = vec![model("echo"), model("echo-vector")];
     }
+    if let Some(backend) = arguments.backend {
+        config.models.iter_mut().for_each(|model| model.backend = backend);
+    }
     if config.models.is_empty() {
         let message = "no model is served: name one with --model DIR (`refute model import` makes one)";
         return Err(StartError::Config(message.into()).into());
@@ -157,5 +165,12 @@ fn model(text: &str) -> sequencer::config::ModelConfig {
         Some((name, path)) => (Some(name.to_owned()), path),
         None => (None, text),
     };
-    sequencer::config::ModelConfig { name, path: path.into(), price_in: 1, price_out: 2, threads: None }
+    sequencer::config::ModelConfig {
+        name,
+        path: path.into(),
+        price_in: 1,
+        price_out: 2,
+        threads: None,
+        backend: Default::default(),
+    }
 }

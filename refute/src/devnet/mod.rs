@@ -13,6 +13,7 @@ use alloy::primitives::U256;
 use anyhow::Context;
 use bindings::deployment::{Deployment, Parameters, deploy};
 use bindings::l1::{L1, Sender};
+use executor::backend::Backend;
 use executor::model::Model;
 
 pub(crate) use keys::Role;
@@ -41,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) models: Vec<(String, PathBuf)>,
     /// The node's program.
     pub(crate) anvil: Option<PathBuf>,
+    /// Who computes in the sequencer. The challenger is always `native`.
+    pub(crate) backend: Backend,
     /// The sequencer's port; any free one if 0.
     pub(crate) port: u16,
     /// The node's.
@@ -203,7 +206,8 @@ impl Devnet {
         for (name, path) in &self.options.models {
             let path = path.display();
             text.push_str(&format!("\n[[models]]\nname = \"{name}\"\npath = \"{path}\"\n"));
-            text.push_str(&format!("price_in = {}\nprice_out = {}\nthreads = 1\n", PRICES.0, PRICES.1));
+            text.push_str(&format!("price_in = {}\nprice_out = {}\n", PRICES.0, PRICES.1));
+            text.push_str(&format!("threads = 1\nbackend = \"{}\"\n", self.options.backend));
         }
         let path = folder.join("sequencer.toml");
         std::fs::write(&path, text)?;

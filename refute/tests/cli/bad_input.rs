@@ -72,7 +72,9 @@ fn requests_that_cannot_be() {
         refused(&folder, &[&["generate", "--model", "model"], arguments].concat(), words);
     };
     generate(&["--prompt", "a", "--backend", "abacus"], &["abacus", "native", "reference"]);
-    generate(&["--prompt", "a", "--backend", "torch"], &["later version", "--backend native"]);
+    generate(&["--prompt", "a", "--device", "cpu"], &["--device belongs to the torch back end"]);
+    generate(&["--prompt", "a", "--backend", "torch", "--device", "gpu"], &["cuda:0"]);
+    generate(&["--prompt", "a", "--backend", "torch", "--device", "cuda:9"], &["native"]);
     generate(&["--prompt", "a", "--isa", "sse9"], &["sse9", "portable"]);
     generate(&["--prompt", "a", "--isa", "portable", "--backend", "reference"], &["leave it out"]);
     generate(&["--prompt", "a", "--threads", "0"], &["--threads"]);

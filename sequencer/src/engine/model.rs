@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bisection::Hash;
 use executor::artefact::ArtefactError;
+use executor::backend::Backend;
 use executor::engine::EngineError;
-use executor::native::{Isa, Native};
 use executor::program::Output;
 use executor::tokenizer::TokenizerError;
 use executor::tokenizer::chat::ChatError;
@@ -84,13 +84,13 @@ impl Model {
     pub fn open(
         name: &str,
         folder: &Path,
-        threads: usize,
+        (backend, threads): (Backend, usize),
         limits: Limits,
         price: Price,
     ) -> Result<Arc<Self>, ModelError> {
         let model = executor::model::Model::open(folder)?;
         let codec = Codec::of_model(&model)?;
-        let engine = Native::new(&model, threads, None::<Isa>)?;
+        let engine = backend.start(&model, threads, None)?;
         let face = &model.program().interface;
         let kind = match face.output {
             Output::Tokens { .. } => Kind::Tokens,
@@ -105,7 +105,7 @@ impl Model {
             token_bits: token_bits(face.vocabulary),
             price,
             codec,
-            runner: Box::new(Scheduler::start(name, Box::new(engine), limits)?),
+            runner: Box::new(Scheduler::start(name, engine, limits)?),
         }))
     }
 

@@ -153,7 +153,8 @@ fn open_model(
         Some("echo-vector") => Model::echo(name, true, price),
         _ => {
             let all = || std::thread::available_parallelism().map_or(1, usize::from);
-            Model::open(name, &model.path, model.threads.unwrap_or_else(all), limits, price)
+            let machine = (model.backend, model.threads.unwrap_or_else(all));
+            Model::open(name, &model.path, machine, limits, price)
         }
     }
 }

@@ -24,7 +24,14 @@ pub(crate) fn key(seed: u8) -> PrivateKeySigner {
 }
 
 pub(crate) fn model(name: &str, path: impl Into<PathBuf>) -> ModelConfig {
-    ModelConfig { name: Some(name.into()), path: path.into(), price_in: 1, price_out: 2, threads: None }
+    ModelConfig {
+        name: Some(name.into()),
+        path: path.into(),
+        price_in: 1,
+        price_out: 2,
+        threads: None,
+        backend: Default::default(),
+    }
 }
 
 /// Account 0 belongs to `key(0)` and has much, account 1 to `key(1)` and has 100 wei.

@@ -11,6 +11,9 @@ use crate::native::panels::{PANEL, STEP};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
+/// What is added to each activation before it is cut into unsigned digits.
+const OFFSET: i64 = 1 << 15;
+
 /// Blocks whose packed rows stay in the second-level cache while all panels pass by: 132 rows.
 const BLOCKS_NEAR: usize = 22;
 
@@ -137,7 +140,7 @@ impl Tile<'_> {
             }
             let sums = self.sums::<R, H, D>(half, 0..steps, [_mm512_setzero_si512(); H]);
             for (h, first) in (first..).step_by(LANES).take(halves).enumerate() {
-                let channels = Channels::new(self.weights, first);
+                let channels = Channels::new(self.weights, first, OFFSET);
                 for (r, sums) in sums.iter().enumerate() {
                     self.store(&channels, r, channels.products::<D>(&sums[h]));
                 }
@@ -188,7 +191,7 @@ impl Tile<'_> {
         for h in 0..halves {
             // SAFETY: as above.
             unsafe {
-                let channels = Channels::new(self.weights, self.panel * PANEL + (half + h) * LANES);
+                let channels = Channels::new(self.weights, self.panel * PANEL + (half + h) * LANES, OFFSET);
                 for from in (0..steps).step_by(steps_max(D)) {
                     let part = from..steps.min(from + steps_max(D));
                     let sums = self.sums::<R, H, D>(half, part, [_mm512_setzero_si512(); H]);

@@ -18,7 +18,7 @@ pub(super) struct Channels<'a> {
     first: usize,
     mask: u16,
     factors: Pair,
-    /// What the offset of unsigned activations adds to the products: 2^15 * sum w * mult.
+    /// What the offset of the activations adds to the products: offset * sum w * mult.
     offsets: Pair,
     /// Shifts, less one.
     shifts: Pair,
@@ -26,11 +26,13 @@ pub(super) struct Channels<'a> {
 }
 
 impl<'a> Channels<'a> {
+    /// `offset` was added to each activation before it was cut into digits.
+    ///
     /// # Safety
     /// `first` is a channel at the start of a half panel.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")]
-    pub(super) unsafe fn new(weights: &'a LinearWeights<'a>, first: usize) -> Self {
+    pub(super) unsafe fn new(weights: &'a LinearWeights<'a>, first: usize, offset: i64) -> Self {
         let mask = u16::MAX >> (LANES - (weights.panels.n - first).min(LANES));
         // SAFETY: masked loads of existing channels; row sums are padded to whole panels.
         let (sums, mult, shift, bias) = unsafe {
@@ -45,16 +47,16 @@ impl<'a> Channels<'a> {
         let factors = signed(_mm512_cvtepu16_epi32(mult));
         let even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
         let odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
-        let offset = |order: __m512i, factor: __m512i| {
+        let added = |order: __m512i, factor: __m512i| {
             let sums = _mm512_permutex2var_epi64(sums[0], order, sums[1]);
-            _mm512_mullo_epi64(_mm512_slli_epi64(sums, 15), factor)
+            _mm512_mullo_epi64(_mm512_mullo_epi64(sums, _mm512_set1_epi64(offset)), factor)
         };
         Self {
             weights,
             first,
             mask,
             factors,
-            offsets: [offset(even, factors[0]), offset(odd, factors[1])],
+            offsets: [added(even, factors[0]), added(odd, factors[1])],
             shifts: signed(_mm512_sub_epi32(_mm512_cvtepi8_epi32(shift), _mm512_set1_epi32(1))),
             biases: bias.map(|bias| signed(bias)),
         }

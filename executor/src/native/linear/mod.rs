@@ -9,11 +9,14 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+mod finish;
 #[cfg(target_arch = "x86_64")]
 mod finish512;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod short512;
+
+pub(super) use finish::{Sums, finish};
 
 use super::isa::Level;
 use super::packed::PackedRows;
