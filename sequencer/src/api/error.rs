@@ -262,8 +262,7 @@ impl From<FlowError> for ApiError {
             FlowError::Bad { field, .. } => Self::bad(field, message),
             FlowError::Context { .. } => {
                 let status = StatusCode::BAD_REQUEST;
-                Self::new(status, "invalid_request_error", "context_length_exceeded", message)
-                    .about("prompt")
+                Self::new(status, "invalid_request_error", "context_length_exceeded", message).about("prompt")
             }
         }
     }

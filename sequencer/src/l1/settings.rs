@@ -74,7 +74,8 @@ impl Settings {
         if config.epoch >= 1 << 31 {
             return no("epochs from 2^31 on are for what is posted again: choose a lower one");
         }
-        if config.cheat.is_some() && (deployment.chain_id != DEVELOPMENT || !config.listen.ip().is_loopback()) {
+        if config.cheat.is_some() && (deployment.chain_id != DEVELOPMENT || !config.listen.ip().is_loopback())
+        {
             return no("--cheat is for a development chain (31337) and this machine alone");
         }
         let slack = deployment.parameters.rollup.slack;
@@ -88,7 +89,8 @@ impl Settings {
         // Otherwise a price that nobody knew of when a receipt was signed can be in force when its item is posted.
         if deployment.chain_id != DEVELOPMENT && config.promise.saturating_add(slack) > notice {
             let longest = notice.saturating_sub(slack);
-            let message = format!("`promise` must be at most {longest}: prices change on {notice} seconds' notice");
+            let message =
+                format!("`promise` must be at most {longest}: prices change on {notice} seconds' notice");
             return Err(StartError::Config(message));
         }
         let gas = config.batch_gas.min(bindings::local::TRANSACTION_GAS_MAX);
