@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use alloy::primitives::B256;
-use alloy::signers::local::PrivateKeySigner;
+use alloy::signers::local::Secp256k1Signer;
 
 /// What a key begins with.
 pub const PREFIX: &str = "rk-";
@@ -15,19 +15,19 @@ const KEPT: usize = 10_000;
 /// Signers of keys that were used: deriving a public key takes longer than answering.
 #[derive(Default)]
 pub struct Keys {
-    kept: RwLock<HashMap<B256, Arc<PrivateKeySigner>>>,
+    kept: RwLock<HashMap<B256, Arc<Secp256k1Signer>>>,
 }
 
 impl Keys {
     /// The signer of a key, or `None` if the text is no key.
-    pub fn signer(&self, text: &str) -> Option<Arc<PrivateKeySigner>> {
+    pub fn signer(&self, text: &str) -> Option<Arc<Secp256k1Signer>> {
         let secret: B256 = text.strip_prefix(PREFIX).filter(|t| t.len() == 64)?.parse().ok()?;
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(&secret).cloned();
-        kept.or_else(|| PrivateKeySigner::from_bytes(&secret).ok().map(Arc::new))
+        kept.or_else(|| Secp256k1Signer::from_bytes(&secret).ok().map(Arc::new))
     }
 
     /// Remembers a signer that belongs to an account.
-    pub fn keep(&self, signer: &Arc<PrivateKeySigner>) {
+    pub fn keep(&self, signer: &Arc<Secp256k1Signer>) {
         let secret = signer.to_bytes();
         if self.kept.read().unwrap_or_else(PoisonError::into_inner).contains_key(&secret) {
             return;

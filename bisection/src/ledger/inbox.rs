@@ -76,8 +76,13 @@ impl Entry {
 
     /// `H("rf.entry", u64 index, F)`.
     pub fn hash(&self, index: u64) -> Hash {
-        tagged(b"rf.entry", &[&index.to_be_bytes(), &self.encode()])
+        entry_hash(index, &self.encode())
     }
+}
+
+/// `H("rf.entry", u64 index, F)` of an entry's bytes.
+pub fn entry_hash(index: u64, entry: &[u8]) -> Hash {
+    tagged(b"rf.entry", &[&index.to_be_bytes(), entry])
 }
 
 /// The accumulator after an entry: `H("rf.inbox", acc, entryHash)`. It begins as 0.

@@ -25,7 +25,8 @@ async fn killed_after_every_move_it_goes_on_where_it_was() {
         (lives, made) = (lives + 1, world.transactions(CHALLENGER));
         assert!(lives < 40, "it does not end");
     }
-    assert!(lives > 3, "{lives} lives");
+    // Moves can be made two at a time before it is seen and killed.
+    assert!(lives > 2, "{lives} lives");
 }
 
 /// `depth` blocks are gone, and what was in them, some moves into the game.

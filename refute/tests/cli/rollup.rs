@@ -62,8 +62,19 @@ fn a_rollup_is_deployed_announced_paid_into_and_looked_at() {
     assert!(run(&["rollup", "draw"]).ended(2).stderr.contains("0.000000000000000000 ether"));
     run(&["rollup", "withdraw", "--amount", "0.1"]).ended(2);
     run(&["rollup", "withdraw", "--amount", "0.1", "--force"]).ended(0);
+    // A question that nobody can refuse, once the model's price and place on the list are in force.
+    let question = ["rollup", "ask", "--model", "model", "--prompt", "a b", "--max-tokens", "3", "--json"];
+    assert!(run(&question).ended(2).stderr.contains("not on the public list"));
+    anvil.ask("evm_increaseTime", "[10]");
+    anvil.ask("evm_mine", "[]");
+    let asked = run(&question).ended(0).json();
+    assert_eq!(asked["entry"], 2);
+    let prompt = asked["prompt_tokens"].as_u64().unwrap();
+    assert_eq!(asked["paid"], (123 + 2_000_000_000 * prompt + 3_000_000_000 * 3).to_string());
+    let many = ["rollup", "ask", "--model", "model", "--prompt", "a", "--max-tokens", "9000"];
+    assert!(run(&many).ended(2).stderr.contains("an entry takes 8192"));
     let status = refute(folder.path(), &look).ended(0).json();
-    assert_eq!(status["inbox"]["entries"], 2, "the forced withdrawal waits");
+    assert_eq!(status["inbox"]["entries"], 3, "the forced withdrawal and the question wait");
     let called = run(&["rollup", "unbond", "--json"]).ended(1).json();
     assert_eq!((&called["left"], &called["ether"]), (&false.into(), &"1.000000000000000000".into()));
     assert_eq!(run(&["rollup", "unbond", "--json"]).ended(1).json()["leaves"], called["leaves"]);

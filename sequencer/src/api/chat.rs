@@ -138,7 +138,8 @@ pub(super) async fn chat(
         usage: request.stream_options.and_then(|o| o.include_usage).unwrap_or(false),
     };
     let Caller { key, account } = caller;
-    let pieces = service.start(Order { model, prompt, wanted, key, account, stream })?;
+    let order = Order { model, prompt, wanted, key, account, stream };
+    let pieces = service.start(order).map_err(|e| ApiError::from(e).prompt_is("messages"))?;
     if stream {
         return Ok(respond(head, pieces, prompt_tokens));
     }

@@ -112,7 +112,7 @@ pub(super) async fn embed(
             account: caller.account,
             stream: false,
         };
-        let pieces = service.start(order).map_err(|e| ApiError::from(e).about("input"))?;
+        let pieces = service.start(order).map_err(|e| ApiError::from(e).prompt_is("input"))?;
         let (_, outcome) = whole(pieces).await?;
         let Output::Vector(vector) = &outcome.output else { return Err(ApiError::internal()) };
         let embedding = write(vector, fraction, encoding);

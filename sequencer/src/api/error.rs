@@ -119,6 +119,11 @@ impl ApiError {
         self
     }
 
+    /// Names the field that the route calls its prompt, where the error speaks of the prompt.
+    pub fn prompt_is(self, field: &'static str) -> Self {
+        if self.object.param.as_deref() == Some("prompt") { self.about(field) } else { self }
+    }
+
     fn retry(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
@@ -257,8 +262,7 @@ impl From<FlowError> for ApiError {
             FlowError::Bad { field, .. } => Self::bad(field, message),
             FlowError::Context { .. } => {
                 let status = StatusCode::BAD_REQUEST;
-                Self::new(status, "invalid_request_error", "context_length_exceeded", message)
-                    .about("messages")
+                Self::new(status, "invalid_request_error", "context_length_exceeded", message).about("prompt")
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::signers::local::PrivateKeySigner;
+use alloy::signers::local::Secp256k1Signer;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -63,7 +63,7 @@ fn missing(message: &str) -> Option<String> {
 /// Who asks.
 pub(super) struct Caller {
     /// The key.
-    pub key: Arc<PrivateKeySigner>,
+    pub key: Arc<Secp256k1Signer>,
     /// Its account.
     pub account: u32,
 }

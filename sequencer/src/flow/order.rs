@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy::signers::local::PrivateKeySigner;
+use alloy::signers::local::Secp256k1Signer;
 use executor::kernels::Sampling;
 use executor::trace::pack_tokens;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -39,7 +39,7 @@ pub struct Order {
     /// What.
     pub wanted: Wanted,
     /// The key.
-    pub key: Arc<PrivateKeySigner>,
+    pub key: Arc<Secp256k1Signer>,
     /// Whose.
     pub account: u32,
     /// Is every token shown as it comes. Then what was shown is paid for, even if the reader goes away.

@@ -49,6 +49,9 @@ const BATCH_GAS: u64 = 500_000;
 /// Public transaction pools take 128 KiB; head, call and signature need some.
 const POOL_BYTES: u64 = 126_000;
 
+/// The chain of anvil and hardhat, where windows are seconds.
+const DEVELOPMENT: u64 = 31_337;
+
 impl Settings {
     /// `None` if nothing is to be posted.
     pub fn new(config: &Config) -> Result<Option<Self>, StartError> {
@@ -71,7 +74,8 @@ impl Settings {
         if config.epoch >= 1 << 31 {
             return no("epochs from 2^31 on are for what is posted again: choose a lower one");
         }
-        if config.cheat.is_some() && (deployment.chain_id != 31_337 || !config.listen.ip().is_loopback()) {
+        if config.cheat.is_some() && (deployment.chain_id != DEVELOPMENT || !config.listen.ip().is_loopback())
+        {
             return no("--cheat is for a development chain (31337) and this machine alone");
         }
         let slack = deployment.parameters.rollup.slack;
@@ -79,6 +83,15 @@ impl Settings {
             return no(
                 "`promise` must be three times `batch_seconds` and more: batches wait for their parents",
             );
+        }
+        let registry = &deployment.parameters.registry;
+        let notice = registry.price_delay.min(registry.list_delay);
+        // Otherwise a price that nobody knew of when a receipt was signed can be in force when its item is posted.
+        if deployment.chain_id != DEVELOPMENT && config.promise.saturating_add(slack) > notice {
+            let longest = notice.saturating_sub(slack);
+            let message =
+                format!("`promise` must be at most {longest}: prices change on {notice} seconds' notice");
+            return Err(StartError::Config(message));
         }
         let gas = config.batch_gas.min(bindings::local::TRANSACTION_GAS_MAX);
         let bytes = (gas.saturating_sub(BATCH_GAS) / BYTE_GAS).clamp(1_000, POOL_BYTES);

@@ -2,13 +2,12 @@
 
 use alloy::primitives::{Address, B256, Signature, U256};
 use alloy::signers::SignerSync;
-use alloy::signers::local::PrivateKeySigner;
 use bisection::ledger::request::signer;
 
 use super::{Hash, Request, Sampling};
 
 /// Signs a digest.
-pub fn sign(key: &PrivateKeySigner, digest: &Hash) -> Result<[u8; 64], String> {
+pub fn sign(key: &impl SignerSync, digest: &Hash) -> Result<[u8; 64], String> {
     Ok(key.sign_hash_sync(&B256::from(digest.0)).map_err(|e| e.to_string())?.as_erc2098())
 }
 
@@ -37,6 +36,7 @@ pub fn decimals(text: &str) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
+    use alloy::signers::local::PrivateKeySigner;
     use alloy::sol_types::{SolStruct, eip712_domain};
 
     use super::super::{Domain, Withdrawal};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::Address;
-use alloy::signers::local::PrivateKeySigner;
+use alloy::signers::local::Secp256k1Signer;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ use group::Sealer;
 #[derive(Clone, Debug)]
 pub enum Signed {
     /// The sequencer, with the key that came with the API call.
-    ByKey(Arc<PrivateKeySigner>),
+    ByKey(Arc<Secp256k1Signer>),
     /// The client has.
     Given {
         /// Its signature.
@@ -150,7 +150,7 @@ pub struct Parts {
     /// Where signatures are valid.
     pub domain: Domain,
     /// Signs receipts.
-    pub signer: Arc<PrivateKeySigner>,
+    pub signer: Arc<Secp256k1Signer>,
     /// Who posts: L1 looks receipts up under it.
     pub proposer: Address,
     /// Whose numbers.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy::primitives::Address;
-use alloy::signers::local::PrivateKeySigner;
+use alloy::signers::local::Secp256k1Signer;
 
 use super::{Executed, Sealed, Signed};
 use crate::engine::root;
@@ -17,7 +17,7 @@ const PORTION: usize = 8;
 #[derive(Clone)]
 pub(super) struct Pen {
     pub(super) domain: Domain,
-    pub(super) signer: Arc<PrivateKeySigner>,
+    pub(super) signer: Arc<Secp256k1Signer>,
     pub(super) proposer: Address,
     pub(super) epoch: u32,
     pub(super) deadline: u64,

@@ -83,7 +83,7 @@ pub(super) async fn begin(config: &Config, signer: PrivateKeySigner) -> Result<B
         db: db.clone(),
         book: Arc::clone(&book),
         domain,
-        signer: Arc::new(signer),
+        signer: Arc::new(signer.into_secp256k1()),
         proposer,
         epoch: config.epoch,
         posting: Arc::clone(&posting),

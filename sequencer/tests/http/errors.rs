@@ -46,7 +46,7 @@ async fn what_is_wrong_with_a_body_is_named() {
             json!("messages[0].content"),
             "invalid_value",
         ),
-        (with("messages", json!([{"role": "user", "content": ""}])), 400, json!("prompt"), "invalid_value"),
+        (with("messages", json!([{"role": "user", "content": ""}])), 400, json!("messages"), "invalid_value"),
         (with("temperature", json!(-1)), 400, json!("temperature"), "invalid_value"),
         (with("temperature", json!(1e300)), 400, json!("temperature"), "invalid_value"),
         (with("temperature", json!("hot")), 400, json!("temperature"), "invalid_json"),
@@ -65,6 +65,11 @@ async fn what_is_wrong_with_a_body_is_named() {
     for (body, expected, param, code) in cases {
         let (status, answer) = server.post("/v1/chat/completions", Some(&key), &body).await;
         shape(status, &answer, expected, param, code);
+    }
+    for (url, field, model) in [("completions", "prompt", "echo"), ("embeddings", "input", "echo-vector")] {
+        let body = json!({"model": model, field: "x".repeat(8192)});
+        let (status, answer) = server.post(&format!("/v1/{url}"), Some(&key), &body).await;
+        shape(status, &answer, 400, json!(field), "context_length_exceeded");
     }
     let raw = server.ask(Method::POST, "/v1/chat/completions", Some(&key)).body("{\"model\":");
     let (status, body) = answer(raw.send().await.unwrap()).await;

@@ -3,6 +3,7 @@
 use alloy::primitives::{B256, U256};
 use alloy::sol_types::SolCall;
 use bindings::assertions::Assertions;
+use bindings::deployment::Deployment;
 use bindings::step_game::StepGame;
 use sequencer::config::Config;
 use sequencer::l1::Cheat;
@@ -86,12 +87,15 @@ async fn a_cheat_and_accounts_without_deposits_are_refused_where_they_do_not_bel
     let rollup = Rollup::new(parameters()).await;
     let good = || rollup.config(&rollup.sqlite());
     let account = sequencer::config::AccountConfig { owner: key(0).address(), balance: "1".into() };
+    let elsewhere = rollup.folder.path().join("elsewhere.json");
+    Deployment { chain_id: 1, ..rollup.made.clone() }.save(&elsewhere).unwrap();
     for (config, word) in [
         (Config { cheat: Some(Cheat::Token), listen: "0.0.0.0:0".parse().unwrap(), ..good() }, "--cheat"),
         (Config { accounts: vec![account], ..good() }, "deposits"),
         (Config { deployment: None, ..good() }, "--deployment"),
         (Config { l1: None, ..good() }, "--l1"),
         (Config { batch_seconds: 3600, ..good() }, "promise"),
+        (Config { deployment: Some(elsewhere), ..good() }, "at most 20: prices change"),
         (Config { epoch: 1 << 31, ..good() }, "epochs"),
         (Config { l1: Some("http://127.0.0.1:1".into()), ..good() }, "--l1"),
     ] {

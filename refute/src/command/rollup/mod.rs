@@ -1,6 +1,7 @@
 //! `refute rollup ...`: what operators and users do on L1 by hand.
 
 mod announce;
+mod ask;
 mod bond;
 mod claim;
 mod deploy;
@@ -43,6 +44,8 @@ pub(crate) enum Rollup {
     Deposit(deposit::Arguments),
     /// Make an API key: a capped, expiring delegation of an account, registered with a sequencer
     Key(key::Arguments),
+    /// Ask for an inference on L1, paid there: it has to be executed, whatever the sequencer wants
+    Ask(ask::Arguments),
     /// Find a request's result on L1 and ask the contract whether it is final; exit code 1 if it is not yet
     Proof(proof::Arguments),
     /// Be paid for a receipt that was broken; exit code 1 if it was not
@@ -72,6 +75,7 @@ pub(crate) fn run(command: &Rollup, console: &Console) -> anyhow::Result<ExitCod
         Rollup::Bond(arguments) => bond::run(arguments, console),
         Rollup::Deposit(arguments) => deposit::run(arguments, console),
         Rollup::Key(arguments) => key::run(arguments, console),
+        Rollup::Ask(arguments) => ask::run(arguments, console),
         Rollup::Proof(arguments) => proof::run(arguments, console),
         Rollup::Claim(arguments) => claim::run(arguments, console),
         Rollup::Withdraw(arguments) => withdraw::run(arguments, console),
