@@ -5,6 +5,7 @@ pub mod archive;
 pub mod cases;
 pub mod device;
 pub mod gguf;
+pub mod host;
 pub mod hugging_face;
 pub mod items;
 pub mod machines;
