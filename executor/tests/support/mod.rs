@@ -5,7 +5,6 @@ pub mod archive;
 pub mod cases;
 pub mod device;
 pub mod gguf;
-pub mod host;
 pub mod hugging_face;
 pub mod items;
 pub mod machines;
