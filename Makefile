@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build model model-minilm devnet demo contracts test test-clients test-contracts snapshots halmos slither test-docker bench bench-rollup lint fmt vectors fuzz check-aarch64 clean
+.PHONY: help setup build model model-minilm devnet demo contracts test test-clients test-contracts snapshots halmos slither test-docker bench bench-rollup bench-torch lint fmt vectors fuzz check-aarch64 clean
 
 export PRECISION KV FUZZ_SECONDS TORCH
 
@@ -57,6 +57,10 @@ bench-rollup: model ## what being served costs, and how many requests the API ca
 	@scripts/build.sh --workspace --example load
 	$${CARGO_TARGET_DIR:-target}/release/examples/load 64 10
 	python3 bench/served.py
+
+bench-torch: model ## the torch back end against libtorch in f32, prefill of 512 tokens, interleaved
+	@scripts/build.sh --workspace --example prefill
+	@$${CARGO_TARGET_DIR:-target}/release/examples/prefill .cache/models/smollm2-135m-w8 .cache/sources/SmolLM2-135M-Instruct.Q4_1.gguf
 
 lint: ## formatting, clippy, rustdoc, contracts, dependencies, home paths
 	@scripts/lint.sh

@@ -14,9 +14,9 @@ cd "$ROOT"
 # libtorch is part of what is built unless TORCH=0. There is a locked one for x86_64 alone.
 if [ "$(uname -m)" = x86_64 ]; then TORCH=${TORCH:-1}; else TORCH=0; fi
 export TORCH
-# shellcheck disable=SC2034 # whoever builds reads it
 FEATURES=()
 if [ "$TORCH" != 0 ]; then
+    # shellcheck disable=SC2034 # whoever builds reads it
     FEATURES=(--features "executor/torch,refute/torch")
     export LIBTORCH=$STATE/libtorch
     # Tests are linked without a path to it; the binary has one.

@@ -7,7 +7,7 @@ use std::thread;
 
 use serde::Serialize;
 
-use super::float::FloatModel;
+use super::FloatSide;
 use super::metrics::{Headroom, LanguageScore, StepError, cosine};
 use super::ranking;
 use crate::engine::{Emission, Engine, EngineError, Feed, SequenceId, Tap};
@@ -151,7 +151,7 @@ pub fn languages(
     let mut watches =
         sides.iter().map(|s| Watch::new(source, &graph, s.model)).collect::<Result<Vec<_>, _>>()?;
     let mut scores = vec![LanguageScore::default(); sides.len()];
-    let float = FloatModel::new(&graph, &source.config, source.tensors.as_ref())?;
+    let float = FloatSide::new(&graph, &source.config, source.tensors.as_ref())?;
     let add_bos = sides.iter().any(|side| side.model.add_bos());
     let (mut done, total) = (0, tokens.len());
     while done < total {
@@ -206,7 +206,7 @@ pub fn embeddings(
         return Err(CheckError::Request("a comparison needs at least one sentence"));
     }
     let mut watch = Watch::new(source, &graph, model)?;
-    let float = FloatModel::new(&graph, &source.config, source.tensors.as_ref())?;
+    let float = FloatSide::new(&graph, &source.config, source.tensors.as_ref())?;
     let (mut reals, mut integers, mut cosines) = (Vec::new(), Vec::new(), Vec::new());
     for (done, tokens) in sentences.iter().enumerate() {
         let mut values = vec![Vec::new(); graph.steps.len()];

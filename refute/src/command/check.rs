@@ -110,7 +110,7 @@ fn words(report: &Report) -> String {
         );
     }
     let worst = report.steps.iter().find(|step| step.name == report.worst_step);
-    out + &format!(
+    out += &format!(
         "tokens           {}\nsaturated values {}\nleast headroom   {} bits at {}\nlargest error    {:.5} at {}\n",
         report.tokens,
         report.saturated,
@@ -118,5 +118,75 @@ fn words(report: &Report) -> String {
         report.headroom_step,
         worst.map_or(f64::NAN, |step| step.relative_error),
         report.worst_step,
-    )
+    );
+    out + &layers(report)
+}
+
+/// For each layer its last step's error, and where it is largest and room is least.
+fn layers(report: &Report) -> String {
+    let mut out = format!(
+        "\n{:<14} {:>12} {:>12}  {:<16} {:>8} {:>9}\n",
+        "layer", "error", "largest", "at", "headroom", "saturated"
+    );
+    let mut rest = report.steps.as_slice();
+    while let Some(first) = rest.first() {
+        let layer = layer_of(&first.name);
+        let count = rest.iter().take_while(|step| layer_of(&step.name) == layer).count();
+        let (steps, after) = rest.split_at(count);
+        let largest = steps.iter().max_by(|a, b| a.relative_error.total_cmp(&b.relative_error));
+        let (largest, last) = (largest.unwrap_or(first), steps.last().unwrap_or(first));
+        let place = largest.name.strip_prefix(layer).unwrap_or_default().trim_start_matches('.');
+        out += &format!(
+            "{layer:<14} {:>12.6} {:>12.6}  {place:<16} {:>8} {:>9}\n",
+            last.relative_error,
+            largest.relative_error,
+            steps.iter().map(|step| step.headroom_bits).min().unwrap_or(0),
+            steps.iter().map(|step| step.saturated).sum::<u64>(),
+        );
+        rest = after;
+    }
+    out
+}
+
+/// `layers.3` of `layers.3.q`; a step outside of the layers is one of its own.
+fn layer_of(step: &str) -> &str {
+    let end = step.match_indices('.').nth(1).map_or(step.len(), |(at, _)| at);
+    &step[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use executor::check::run::StepReport;
+
+    use super::*;
+
+    #[test]
+    fn steps_of_a_layer_are_one_line() {
+        let step = |name: &str, relative_error, headroom_bits| StepReport {
+            name: name.into(),
+            relative_error,
+            headroom_bits,
+            saturated: 1,
+        };
+        let report = Report {
+            tokens: 1,
+            language: None,
+            embedding: None,
+            saturated: 4,
+            headroom_bits: 3,
+            headroom_step: String::new(),
+            worst_step: String::new(),
+            steps: vec![
+                step("embed", 0.5, 9),
+                step("layers.0.q", 0.25, 7),
+                step("layers.0.add", 0.125, 8),
+                step("layers.1.q", 0.1, 3),
+            ],
+        };
+        let text = layers(&report);
+        let lines: Vec<Vec<&str>> =
+            text.trim().lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert_eq!(lines[2], ["layers.0", "0.125000", "0.250000", "q", "7", "2"]);
+    }
 }
