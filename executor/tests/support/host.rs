@@ -17,14 +17,14 @@ const RTLD_NOW: c_int = 2;
 
 /// The compiled kernels, by name, and what runs their blocks. Addresses of code, which stays loaded.
 #[derive(Debug)]
-pub struct Host {
+pub(crate) struct Host {
     kernels: BTreeMap<&'static str, usize>,
     run: usize,
 }
 
 impl Host {
     /// Compiles them, undefined behaviour trapped: what C++ leaves open a card may do otherwise.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let library = folder.path().join("kernels.so");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/host_kernels.cpp");

@@ -2,6 +2,7 @@
 //! so after that no operand of a program leaves its domain, and no operation checks again.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -198,9 +199,9 @@ impl Constants {
         for node in &model.program().nodes {
             for (k, id) in node.constants.iter().enumerate() {
                 let weights = is_weights(&node.op, k);
-                if !held.contains_key(&(*id, weights)) {
+                if let Entry::Vacant(place) = held.entry((*id, weights)) {
                     let constant = model.constant(*id).ok_or(OutOfDomain("a constant"))?;
-                    held.insert((*id, weights), Held::of(&constant, weights, device)?);
+                    place.insert(Held::of(&constant, weights, device)?);
                 }
             }
         }
