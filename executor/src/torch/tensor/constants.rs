@@ -2,6 +2,7 @@
 //! so after that no operand of a program leaves its domain, and no operation checks again.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -90,15 +91,12 @@ impl Weights {
     /// Sums over k of w[n][k] x[row][k], every x a digit.
     fn of_digits(&self, x: &Tensor) -> Made {
         let rows = shape(x, 0)?;
-        let padded = (rows as usize).next_multiple_of(MULTIPLE).max(ROWS_MIN) as i64;
-        let columns = (self.k as usize).next_multiple_of(MULTIPLE) as i64;
+        let (padded, columns) = self.padded(rows);
         let x = x.f_constant_pad_nd([0, columns - self.k, 0, padded - rows])?.f_totype(Kind::Int8)?;
         let sums = self.digits(|w| {
             let piece = |first: i64| {
                 let terms = TERMS_MAX.min(columns - first);
-                let (x, w) = (x.f_narrow(1, first, terms)?.f_contiguous()?, w.f_narrow(1, first, terms)?);
-                // Exact: 32 bits hold every sum of so many products of digits.
-                wide(&x.f_internal_int_mm(&w.f_transpose(0, 1)?)?)
+                wide(&product(&x.f_narrow(1, first, terms)?.f_contiguous()?, &w.f_narrow(1, first, terms)?)?)
             };
             let mut sums = piece(0)?;
             for first in (TERMS_MAX..columns).step_by(TERMS_MAX as usize) {
@@ -108,6 +106,37 @@ impl Weights {
         })?;
         sums.f_narrow(0, 0, rows)?.f_narrow(1, 0, self.n)
     }
+
+    /// Rows and columns of so many rows of digits, as `_int_mm` takes them.
+    pub(super) fn padded(&self, rows: i64) -> (i64, i64) {
+        let rows = (rows as usize).next_multiple_of(MULTIPLE).max(ROWS_MIN);
+        (rows as i64, (self.k as usize).next_multiple_of(MULTIPLE) as i64)
+    }
+
+    /// Do 32 bits hold the sums of whole rows.
+    pub(super) fn in_one_piece(&self) -> bool {
+        self.padded(0).1 <= TERMS_MAX
+    }
+
+    /// The products of padded digits with each digit of the weights, in 32 bits; only `in_one_piece`.
+    pub(super) fn of_padded(&self, x: &Tensor) -> Result<Vec<Tensor>, TchError> {
+        self.digits.iter().map(|w| product(x, w)).collect()
+    }
+
+    /// Output channels.
+    pub(super) fn channels(&self) -> i64 {
+        self.n
+    }
+
+    /// Sums of the weights of each channel: (1, n).
+    pub(super) fn sums(&self) -> &Tensor {
+        &self.sums
+    }
+}
+
+/// x (rows, k) times w (n, k) of digits. Exact: 32 bits hold every sum of up to `TERMS_MAX` products of digits.
+fn product(x: &Tensor, w: &Tensor) -> Made {
+    x.f_internal_int_mm(&w.f_transpose(0, 1)?)
 }
 
 /// A constant as its operation reads it.
@@ -170,9 +199,9 @@ impl Constants {
         for node in &model.program().nodes {
             for (k, id) in node.constants.iter().enumerate() {
                 let weights = is_weights(&node.op, k);
-                if !held.contains_key(&(*id, weights)) {
+                if let Entry::Vacant(place) = held.entry((*id, weights)) {
                     let constant = model.constant(*id).ok_or(OutOfDomain("a constant"))?;
-                    held.insert((*id, weights), Held::of(&constant, weights, device)?);
+                    place.insert(Held::of(&constant, weights, device)?);
                 }
             }
         }

@@ -6,9 +6,11 @@ use tch::Device;
 
 use super::cache::Cache;
 use super::constants::Constants;
+use super::fused::Launcher;
 use super::math::Tables;
 use super::plan::Plan;
 use super::step::{Part, Step};
+use crate::backend;
 use crate::engine::{Emission, Engine, EngineError, Feed, SequenceId, Tap, check_feed};
 use crate::kernels::Sampling;
 use crate::model::Model;
@@ -34,6 +36,8 @@ pub struct TensorEngine {
     model: Model,
     device: Device,
     tables: Tables,
+    /// Who runs our own kernels; without one libtorch does everything.
+    kernels: Option<Box<dyn Launcher>>,
     constants: Constants,
     plan: Plan,
     caches: BTreeMap<NodeId, Cache>,
@@ -48,7 +52,19 @@ impl TensorEngine {
     ///
     /// # Errors
     /// If there is no such device, a product is wrong there, or the model has no room.
-    pub fn new(model: &Model, device: crate::backend::Device) -> Result<Self, EngineError> {
+    pub fn new(model: &Model, device: backend::Device) -> Result<Self, EngineError> {
+        Self::with_kernels(model, device, super::fused::launcher(device)?)
+    }
+
+    /// The same with our own kernels run by somebody, or not at all.
+    ///
+    /// # Errors
+    /// As [`TensorEngine::new`].
+    pub fn with_kernels(
+        model: &Model,
+        device: backend::Device,
+        kernels: Option<Box<dyn Launcher>>,
+    ) -> Result<Self, EngineError> {
         let device = super::find(device)?;
         super::self_test::self_test(device)?;
         let plan = Plan::new(model.program());
@@ -63,6 +79,7 @@ impl TensorEngine {
             model: model.clone(),
             device,
             tables: Tables::new(device).map_err(failed)?,
+            kernels,
             constants: Constants::new(model, device)?,
             plan,
             caches,
@@ -101,7 +118,15 @@ impl TensorEngine {
         parts: &[Part<'_>],
         tap: &mut Option<&mut dyn Tap>,
     ) -> Result<Vec<(usize, Emission)>, EngineError> {
-        let mut step = Step::new(&self.model, &self.plan, &self.tables, self.device, parts, tap.is_some())?;
+        let mut step = Step::new(
+            &self.model,
+            &self.plan,
+            &self.tables,
+            self.kernels.as_deref(),
+            self.device,
+            parts,
+            tap.is_some(),
+        )?;
         step.run(&self.constants, &mut self.caches, tap)
     }
 }

@@ -7,6 +7,7 @@
 mod cache;
 mod constants;
 mod engine;
+pub mod fused;
 mod math;
 mod operands;
 mod ops;

@@ -3,6 +3,7 @@
 use tch::{TchError, Tensor};
 
 use super::constants::{Held, Weights};
+use super::fused::Launcher;
 use super::math::{Made, Tables};
 use super::rows::Rows;
 
@@ -27,6 +28,8 @@ pub(super) struct Operands<'a> {
     /// Are the mantissas of input 0 of 8 bits.
     pub(super) narrow: bool,
     pub(super) tables: &'a Tables,
+    /// Who runs our own kernels.
+    pub(super) kernels: Option<&'a dyn Launcher>,
 }
 
 fn missing(what: &str) -> TchError {

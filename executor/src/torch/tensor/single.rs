@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::constants::{Held, is_weights};
+use super::fused::Launcher;
 use super::math::{Tables, numbers};
 use super::operands::{Input, Operands};
 use super::ops::apply;
@@ -21,6 +22,7 @@ pub fn apply_single(
     op: &Op,
     x: &kernels::Operands<'_>,
     device: backend::Device,
+    kernels: Option<&dyn Launcher>,
 ) -> Result<Vec<i64>, EngineError> {
     let device = super::find(device)?;
     // A row of one element for each visible position shows how many there are; so does the number of rows.
@@ -29,6 +31,7 @@ pub fn apply_single(
     let first = x.inputs.first().and_then(|rows| rows.first()).map_or(0, |row| row.len());
     let in_rows = (0..x.inputs.len()).filter(|k| visible(*k)).map(|k| x.inputs[k].len()).max();
     let seen = in_rows.unwrap_or(if per_visible { first / x.row_groups.max(1) as usize } else { 1 });
+    let reads_visible = per_visible || in_rows.is_some();
     let row = Row { part: 0, position: x.position, token: x.token, sampling: *x.sampling };
     let rows = Rows::new(vec![(vec![row], seen)], device).map_err(failed)?;
     let tensor = |k: usize, rows: &[&[i64]]| {
@@ -47,9 +50,10 @@ pub fn apply_single(
         inputs: inputs.map_err(failed)?,
         constants: held.iter().collect(),
         rows: &rows,
-        mask: Some(rows.mask(Span::All).map_err(failed)?),
+        mask: reads_visible.then(|| rows.mask(Span::All)).transpose().map_err(failed)?,
         narrow: false,
         tables: &Tables::new(device).map_err(failed)?,
+        kernels,
     };
     let value: Tensor = apply(op, &operands)?;
     let read = || Vec::try_from(&value.f_to(tch::Device::Cpu)?.f_contiguous()?.f_reshape([-1])?);

@@ -6,6 +6,7 @@ use tch::{Device, Tensor};
 
 use super::cache::Cache;
 use super::constants::Constants;
+use super::fused::Launcher;
 use super::math::{Tables, numbers};
 use super::operands::{Input, Operands};
 use super::ops::apply;
@@ -72,6 +73,7 @@ pub(super) struct Step<'a> {
     model: &'a Model,
     plan: &'a Plan,
     tables: &'a Tables,
+    kernels: Option<&'a dyn Launcher>,
     device: Device,
     parts: &'a [Part<'a>],
     /// Of each range that has rows.
@@ -87,6 +89,7 @@ impl<'a> Step<'a> {
         model: &'a Model,
         plan: &'a Plan,
         tables: &'a Tables,
+        kernels: Option<&'a dyn Launcher>,
         device: Device,
         parts: &'a [Part<'a>],
         listened: bool,
@@ -108,7 +111,7 @@ impl<'a> Step<'a> {
         let ranges =
             if listened { nodes.iter().map(|node| node.range).collect() } else { plan.needed.clone() };
         let values = nodes.iter().map(|_| None).collect();
-        Ok(Self { model, plan, tables, device, parts, sets, ranges, values })
+        Ok(Self { model, plan, tables, kernels, device, parts, sets, ranges, values })
     }
 
     /// Computes the nodes in order; gives the emissions with the feeds that they belong to.
@@ -177,6 +180,7 @@ impl<'a> Step<'a> {
             mask,
             narrow: first.is_some_and(|info| info.element == ElementType::I8),
             tables: self.tables,
+            kernels: self.kernels,
         };
         apply(&node.op, &operands)
     }

@@ -10,24 +10,24 @@ use super::super::operands::Operands;
 use super::super::rows::Group;
 
 /// Sizes of one group of rows.
-struct Sizes {
-    first: i64,
-    parts: i64,
-    count: i64,
-    kv_heads: i64,
-    share: i64,
-    seen: i64,
+pub(in super::super) struct Sizes {
+    pub(in super::super) first: i64,
+    pub(in super::super) parts: i64,
+    pub(in super::super) count: i64,
+    pub(in super::super) kv_heads: i64,
+    pub(in super::super) share: i64,
+    pub(in super::super) seen: i64,
 }
 
 impl Sizes {
-    fn new(x: &Operands<'_>, group: &Group, heads: u32, kv_heads: u32) -> Self {
+    pub(in super::super) fn new(x: &Operands<'_>, group: &Group, heads: u32, kv_heads: u32) -> Self {
         let [first, parts, count] = [group.first, group.parts.len(), group.count].map(|n| n as i64);
         let share = i64::from(heads / kv_heads.max(1));
         Self { first, parts, count, kv_heads: kv_heads.into(), share, seen: x.rows.seen }
     }
 
     /// Rows of the group with query heads: (parts, count, key heads, share, width).
-    fn queries(&self, rows: &Tensor) -> Made {
+    pub(in super::super) fn queries(&self, rows: &Tensor) -> Made {
         rows.f_narrow(0, self.first, self.parts * self.count)?.f_reshape([
             self.parts,
             self.count,
@@ -43,7 +43,7 @@ impl Sizes {
     }
 
     /// (parts, count, key heads, share, width) as a matrix for each part and key head: (parts key heads, count share, width).
-    fn matrices(&self, x: &Tensor) -> Made {
+    pub(in super::super) fn matrices(&self, x: &Tensor) -> Made {
         let width = shape(x, 4)?;
         let rows = [self.parts * self.kv_heads, self.count * self.share, width];
         x.f_permute([0, 2, 1, 3, 4])?.f_reshape(rows)?.f_totype(Kind::Double)
@@ -56,7 +56,7 @@ impl Sizes {
     }
 
     /// Keys or values at all positions as a matrix for each part and key head: (parts key heads, seen, width).
-    fn cached(&self, x: &Tensor) -> Made {
+    pub(in super::super) fn cached(&self, x: &Tensor) -> Made {
         let heads = x.f_reshape([self.parts, self.seen, self.kv_heads, -1])?.f_totype(Kind::Double)?;
         heads.f_transpose(1, 2)?.f_reshape([self.parts * self.kv_heads, self.seen, -1])
     }

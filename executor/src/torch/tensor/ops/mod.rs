@@ -9,8 +9,11 @@ mod products;
 mod rotations;
 mod sampling;
 
+pub(super) use attention::Sizes;
+
 use tch::Tensor;
 
+use super::fused;
 use super::operands::Operands;
 use crate::engine::EngineError;
 use crate::program::op::Op;
@@ -18,6 +21,11 @@ use crate::torch::failed;
 
 /// The value of one node at all its rows: (rows, width), or (rows, groups, seen).
 pub(super) fn apply(op: &Op, x: &Operands<'_>) -> Result<Tensor, EngineError> {
+    if let Some(kernels) = x.kernels
+        && let Some(value) = fused::apply(op, x, kernels)?
+    {
+        return Ok(value);
+    }
     let made = match *op {
         Op::Embed { index, shift } => products::embed(x, index, shift),
         Op::RowExp { bits, groups } => norms::rowexp(x, bits, groups),
