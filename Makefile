@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build model model-minilm devnet demo contracts test test-clients test-contracts snapshots halmos slither test-docker bench bench-rollup bench-torch lint fmt vectors fuzz check-aarch64 clean
+.PHONY: help setup build model model-minilm devnet demo contracts test test-clients test-contracts snapshots halmos slither fixtures test-docker bench bench-rollup bench-torch lint fmt vectors fuzz check-aarch64 clean
 
 export PRECISION KV FUZZ_SECONDS TORCH
 
@@ -72,6 +72,9 @@ fmt: ## formats the Rust code and the contracts
 vectors: ## writes executor/vectors anew from the reference kernels, bisection/vectors from the rollup's rules
 	REFUTE_WRITE_VECTORS=1 cargo test --locked -p executor --test vectors
 	REFUTE_WRITE_VECTORS=1 cargo test --locked -p bisection --test ledger vectors
+
+fixtures: ## exports the .pt2 models of the tests anew; installs PyTorch (5 GB)
+	@scripts/fixtures.sh
 
 fuzz: ## every fuzz target, FUZZ_SECONDS=600 each
 	@scripts/fuzz.sh

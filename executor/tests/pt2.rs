@@ -19,9 +19,12 @@ use support::pt2::{
 fn the_float_side_is_what_pytorch_computes() {
     let folder = tempfile::tempdir().unwrap();
     let tiny: Tiny = recorded("tiny.json");
-    for (name, told) in
-        [("decoder.pt2", &tiny.decoder), ("encoder.pt2", &tiny.encoder), ("ops.pt2", &tiny.ops)]
-    {
+    for (name, told) in [
+        ("decoder.pt2", &tiny.decoder),
+        ("encoder.pt2", &tiny.encoder),
+        ("ops.pt2", &tiny.ops),
+        ("padded.pt2", &tiny.padded),
+    ] {
         let source = with_tokenizer(name, folder.path(), 64);
         let y = float(&source).forward(&told.tokens, &mut |_, _| {}).unwrap();
         let error = distance(&last_row(&y, told.output.len()), &told.output);

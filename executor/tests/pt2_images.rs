@@ -2,9 +2,13 @@
 
 mod support;
 
+use executor::check::run::embeddings;
 use executor::import::pt2;
 use executor::tokenizer::Tokenizer;
-use support::pt2::{Digits, Tiny, data, distance, imported, largest, recorded, vector, with_tokenizer};
+use support::pt2::{
+    Digits, Tiny, Told, data, distance, emission, imported, largest, model, native, recorded, reference,
+    vector, with_tokenizer,
+};
 
 #[test]
 fn an_encoder_with_a_first_token_head_becomes_a_program_of_a_vector() {
@@ -19,11 +23,56 @@ fn an_encoder_with_a_first_token_head_becomes_a_program_of_a_vector() {
 #[test]
 fn an_image_program_of_many_operations_is_near_its_float_original() {
     let tiny: Tiny = recorded("tiny.json");
-    let source = pt2::open(&data("ops.pt2")).unwrap();
-    let mut engine = imported(&source);
-    let error = distance(&vector(engine.as_mut(), &tiny.ops.tokens), &tiny.ops.output);
-    println!("ops: {error}");
-    assert!(error < 0.02, "{error}");
+    for (name, told) in [("ops.pt2", &tiny.ops), ("padded.pt2", &tiny.padded)] {
+        let source = pt2::open(&data(name)).unwrap();
+        let mut engine = imported(&source);
+        let error = distance(&vector(engine.as_mut(), &told.tokens), &told.output);
+        println!("{name}: {error}");
+        assert!(error < 0.01, "{name}: {error}");
+    }
+}
+
+/// The padding of a maximum is less than every value. It is none, so no format makes room for it and no check counts it.
+#[test]
+fn what_a_gather_fills_in_is_no_value() {
+    let tiny: Tiny = recorded("tiny.json");
+    let source = pt2::open(&data("padded.pt2")).unwrap();
+    let model = model(&source, &reference);
+    let mut engine = reference(model.clone());
+    let report = embeddings(&source, &model, engine.as_mut(), &[tiny.padded.tokens], &mut |_, _| {}).unwrap();
+    assert_eq!(report.saturated, 0);
+    assert!(report.headroom_bits >= 2, "{} bits at {}", report.headroom_bits, report.headroom_step);
+    assert!(report.steps.iter().any(|step| step.name == "max_pool2d.gather"));
+    for step in &report.steps {
+        assert!(step.relative_error < 0.01, "{}: {}", step.name, step.relative_error);
+    }
+    for label in model.steps() {
+        assert!(label.fraction >= 15, "{}: {} fractional bits", label.name, label.fraction);
+    }
+}
+
+#[test]
+fn native_and_reference_give_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tiny, digits): (Tiny, Digits) = (recorded("tiny.json"), recorded("digits.json"));
+    let images = |told: &Told| vec![told.tokens.clone(), told.tokens.iter().rev().copied().collect()];
+    for (name, inputs) in [
+        ("decoder.pt2", images(&tiny.decoder)),
+        ("encoder.pt2", images(&tiny.encoder)),
+        ("ops.pt2", images(&tiny.ops)),
+        ("padded.pt2", images(&tiny.padded)),
+        ("cnn.pt2", digits.images[..20].to_vec()),
+        ("mlp.pt2", digits.images[..20].to_vec()),
+    ] {
+        let source = with_tokenizer(name, folder.path(), 64);
+        let (ours, theirs) = (model(&source, &native), model(&source, &reference));
+        assert_eq!(ours.id(), theirs.id(), "{name}");
+        let (mut ours, mut theirs) = (native(ours), reference(theirs));
+        for tokens in inputs {
+            let native = emission(ours.as_mut(), &tokens);
+            assert_eq!(native, emission(theirs.as_mut(), &tokens), "{name} of {tokens:?}");
+        }
+    }
 }
 
 #[test]

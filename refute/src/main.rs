@@ -94,7 +94,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum ModelCommand {
-    /// Make an exact integer model from a GGUF file or a Hugging Face folder
+    /// Make an exact integer model from a GGUF file, a .pt2 file of PyTorch or a Hugging Face folder
     Import(import::Arguments),
     /// Say what a model is and where it comes from
     Info(info::Arguments),

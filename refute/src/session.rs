@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use executor::import::numbers;
 use executor::model::Model;
 use executor::program::Output;
 use executor::tokenizer::Tokenizer;
+
+use crate::failure::bad_input;
 
 /// What most commands begin with.
 pub(crate) struct Session {
@@ -21,6 +24,28 @@ impl Session {
         let tokenizer =
             Tokenizer::of_model(model.tokenizer_json()?, model.add_bos(), model.special_tokens())?;
         Ok(Self { model, tokenizer })
+    }
+
+    /// A whole input as it is. A model of numbers would read too few of them as another image: it takes all or none.
+    pub(crate) fn input(&self, tokens: Vec<u32>) -> anyhow::Result<Vec<u32>> {
+        let face = &self.model.program().interface;
+        let (count, given) = (face.context as usize, tokens.len());
+        if !numbers::are_read(self.model.tokenizer_json()?, face.vocabulary) {
+            return Ok(tokens);
+        }
+        let most = face.vocabulary.saturating_sub(1);
+        if let Some(place) = tokens.iter().position(|token| *token > most) {
+            return Err(bad_input(format!(
+                "item {} of the input is no whole number of 0 to {most}, which this model reads: write it as `0 12 {most}`",
+                place + 1
+            )));
+        }
+        if given != count {
+            return Err(bad_input(format!(
+                "the input has {given} numbers, but this model reads {count}: give every element of its tensor, in order"
+            )));
+        }
+        Ok(tokens)
     }
 
     /// Does the model give tokens rather than vectors.

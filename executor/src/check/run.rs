@@ -12,7 +12,7 @@ use super::metrics::{Headroom, LanguageScore, StepError, cosine};
 use super::ranking;
 use crate::engine::{Emission, Engine, EngineError, Feed, SequenceId, Tap};
 use crate::import::error::ImportError;
-use crate::import::graph::{Graph, Head};
+use crate::import::graph::{Fill, Graph, Head, Operation};
 use crate::import::source::SourceModel;
 use crate::kernels::Sampling;
 use crate::model::Model;
@@ -328,6 +328,8 @@ struct Watched {
     fraction: i32,
     /// Has it a value at the last position only.
     once: bool,
+    /// Elements that hold the fill of a gather, less than any value, which is no value of the model.
+    blank: Vec<usize>,
     error: StepError,
     headroom: Headroom,
 }
@@ -365,6 +367,7 @@ impl Watch {
                 width: step.width,
                 fraction: label.fraction,
                 once: step.outputs_only && matches!(graph.head, Head::Vector(_)),
+                blank: blank(&step.operation),
                 error: StepError::default(),
                 headroom: Headroom::default(),
             });
@@ -418,6 +421,14 @@ impl Watch {
     }
 }
 
+/// The elements of a step that stand for less than any value.
+fn blank(operation: &Operation) -> Vec<usize> {
+    match operation {
+        Operation::Gather { map, fill: Fill::Lowest, .. } => (0..map.len()).filter(|i| map[*i] < 0).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Can a value of the operation be cut off that is not a step's. Mantissas and distances are cut off on purpose.
 fn saturates(op: &Op) -> bool {
     matches!(op, Op::Centre {} | Op::Rescale { .. } | Op::Lut { .. } | Op::Hadamard { .. } | Op::Score { .. })
@@ -437,9 +448,13 @@ impl Tap for Watch {
             Role::Inner(i) => self.steps[i].headroom.add(&self.row),
             Role::Value(i) => {
                 let step = &mut self.steps[i];
-                step.headroom.add(&self.row);
                 let at = if step.once { 0 } else { position as usize * step.width };
-                let Some(float) = self.float[i].get(at..at + step.width) else { return };
+                let float = self.float[i].get_mut(at..at + step.width);
+                // Zeros on both sides add nothing to what is told of a step.
+                step.blank.iter().for_each(|blank| self.row[*blank] = 0);
+                step.headroom.add(&self.row);
+                let Some(float) = float else { return };
+                step.blank.iter().for_each(|blank| float[*blank] = 0.0);
                 step.error.add(float, &self.row, step.fraction);
                 if self.kept == Some(i) {
                     self.logits[at..at + step.width].copy_from_slice(&self.row);

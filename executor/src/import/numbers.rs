@@ -28,6 +28,12 @@ pub fn tokenizer(count: u32) -> Vec<u8> {
     tokenizer.to_string().into_bytes()
 }
 
+/// Does a model with this `tokenizer.json` read numbers below `count` rather than text.
+pub fn are_read(tokenizer_json: &[u8], count: u32) -> bool {
+    // What is longer was not made here.
+    tokenizer_json.len() < 1 << 14 && tokenizer_json == tokenizer(count)
+}
+
 /// Inputs of `length` numbers below `count` for the pilot run: all the lowest, all the highest, halves of both, and noise
 /// (splitmix64 from state 1, the upper 32 bits times `count`, shifted).
 pub fn pilot(length: usize, count: u32) -> Vec<Vec<u32>> {
@@ -56,6 +62,8 @@ mod tests {
         let tokenizer = Tokenizer::of_model(&tokenizer(256), false, &[]).unwrap();
         assert_eq!(tokenizer.encode("0 16\n255  7", false).unwrap(), [0, 16, 255, 7]);
         assert_eq!(tokenizer.encode("256 -1 x", false).unwrap(), [256, 256, 256]);
+        assert!(are_read(&self::tokenizer(256), 256));
+        assert!(!are_read(&self::tokenizer(255), 256) && !are_read(b"{}", 256));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! every machine because nothing in it depends on one.
 
 use super::error::ImportError;
-use super::graph::Graph;
+use super::graph::{Graph, Operation, Step};
 use crate::engine::{Engine, Feed, SequenceId, Tap};
 use crate::kernels::Sampling;
 use crate::program::{NodeId, Output, Program};
@@ -22,10 +22,11 @@ pub struct Peaks {
 }
 
 impl Peaks {
-    /// Watches the nodes of all steps.
+    /// Watches the nodes of all steps but gathers: their input has shown its values already, and a fill is none.
     pub fn new(program: &Program, graph: &Graph, steps: &[NodeId]) -> Self {
         let mut watched = vec![None; program.nodes.len()];
-        for (step, node) in graph.steps.iter().zip(steps) {
+        let gathers = |step: &Step| matches!(step.operation, Operation::Gather { .. });
+        for (step, node) in graph.steps.iter().zip(steps).filter(|(step, _)| !gathers(step)) {
             watched[node.index()] = Some(step.format.0);
         }
         Self { watched, most: vec![0; graph.formats.len()] }

@@ -182,6 +182,13 @@ fn pilot_tokens(source: &SourceModel, graph: &Graph) -> Result<Vec<u32>, ImportE
     }
     tokens.extend(encode(pilot::TEXT, false)?);
     tokens.truncate(pilot::TOKENS_MAX.min(source.config.context));
+    let vocabulary = source.config.vocabulary;
+    if let Some(unknown) = tokens.iter().find(|token| **token as usize >= vocabulary) {
+        let reason = format!(
+            "it gives token {unknown}, but the model's table has {vocabulary} rows: it belongs to another model"
+        );
+        return Err(refused("tokenizer", &reason));
+    }
     if tokens.is_empty() {
         tokens.push(0);
     }

@@ -23,7 +23,8 @@ pub const THREADS: usize = 2;
 pub const W8: Options = Options { precision: Precision::W8, kv_bits: 16 };
 
 pub fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pt2").join(name)
+    // From any package of the workspace: the tests of the binary use the same files.
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/tests/data/pt2").join(name)
 }
 
 pub fn recorded<T: DeserializeOwned>(name: &str) -> T {
@@ -41,6 +42,7 @@ pub struct Tiny {
     pub decoder: Told,
     pub ops: Told,
     pub encoder: Told,
+    pub padded: Told,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +81,7 @@ pub fn reference(model: Model) -> Box<dyn Engine> {
     Box::new(Reference::new(model))
 }
 
-/// The program on the reference kernels, which know every operation.
+/// The program on the reference kernels.
 pub fn imported(source: &SourceModel) -> Box<dyn Engine> {
     reference(model(source, &reference))
 }

@@ -1,6 +1,6 @@
 """Exports the models of the importer's tests with torch.export (docs/models.md): `export_pt2.py digits|minilm|minilm-graph|tiny OUT [FOLDER]`.
 
-With Python 3.11: `pip install torch==2.11.0 scikit-learn==1.9.0 transformers==4.57.6`.
+`make fixtures` runs it for the files of `executor/tests/data/pt2`, with the packages of `scripts/fixtures.lock`.
 
 `digits OUT` trains a small CNN and an MLP on scikit-learn's digits (8 x 8 pixels of 0..16) and writes `cnn.pt2`,
 `mlp.pt2` and `digits.json` (the held-out images, their labels, both models' logits) into the folder OUT.
@@ -242,6 +242,19 @@ class Ops(nn.Module):
         return self.last(y.squeeze(-1).squeeze(-1))
 
 
+class Padded(nn.Module):
+    """A maximum over windows that reach over the edge."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3)
+        self.head = nn.Linear(4 * 4, 3)
+
+    def forward(self, image):
+        x = F.max_pool2d(F.relu(self.first(image / 255)), 3, stride=2, padding=1)
+        return self.head(x.flatten(1))
+
+
 def tiny(out):
     told = {}
     length = torch.export.Dim("length", min=2, max=32)
@@ -257,6 +270,10 @@ def tiny(out):
     image = torch.randint(0, 256, (1, 2, 9, 8)).float()
     save(ops, (image,), out / "ops.pt2")
     told["ops"] = {"tokens": image.flatten().to(torch.int64).tolist(), "output": ops(image)[0].tolist()}
+    padded = Padded().eval()
+    image = torch.randint(0, 256, (1, 1, 6, 6)).float()
+    save(padded, (image,), out / "padded.pt2")
+    told["padded"] = {"tokens": image.flatten().to(torch.int64).tolist(), "output": padded(image)[0].tolist()}
     (out / "tiny.json").write_text(json.dumps(told, separators=(",", ":")))
 
 

@@ -23,10 +23,10 @@ pub(crate) struct Arguments {
     /// Folder of the model
     #[arg(value_name = "DIR")]
     model: PathBuf,
-    /// Text to compare on; for embeddings one sentence a line
+    /// Text to compare on; for a model that gives vectors one input a line
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// GGUF file or folder that the model was imported from [default: where it was at the import]
+    /// File or folder that the model was imported from [default: where it was at the import]
     #[arg(long, value_name = "PATH")]
     source: Option<PathBuf>,
     /// Most tokens of the text that are compared
@@ -72,7 +72,7 @@ fn sequences(session: &Session, text: &str, tokens_max: usize) -> anyhow::Result
     } else {
         let mut left = tokens_max;
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let tokens = session.tokenizer.encode(line, false)?;
+            let tokens = session.input(session.tokenizer.encode(line, false)?)?;
             if tokens.len() > left {
                 break;
             }
@@ -102,7 +102,7 @@ fn words(report: &Report) -> String {
     }
     if let Some(e) = &report.embedding {
         out += &format!(
-            "sentences        {}\ncosine           {:.6} mean, {:.6} at least\nsame ranking     {:.2} %\n",
+            "inputs           {}\ncosine           {:.6} mean, {:.6} at least\nsame ranking     {:.2} %\n",
             e.sentences,
             e.cosine_mean,
             e.cosine_min,

@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Ex
     let progress = Progress::bar(lines.len(), "embedding");
     let mut embeddings = Vec::new();
     for line in lines {
-        let tokens = session.tokenizer.encode(line, false)?;
+        let tokens = session.input(session.tokenizer.encode(line, false)?)?;
         let Emission::Vector(values) = output(machine.engine.as_mut(), &tokens)? else { continue };
         embeddings.push(decimals(&session, &values));
         if let Some(path) = &arguments.output {

@@ -176,5 +176,8 @@ pub(super) fn formats(model: &Model) -> (i32, i32) {
 
 /// A size for people.
 pub(super) fn size_text(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    match bytes {
+        0..0x10_0000 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
+    }
 }

@@ -50,6 +50,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Ex
             Input::Text(text) => session.tokenizer.encode(&text, false)?,
             Input::Tokens(tokens) => tokens,
         };
+        let tokens = session.input(tokens)?;
         let emission = output(machine.engine.as_mut(), &tokens)?;
         let document = describe(&session, &tokens, &emission);
         text += &lines(&document);

@@ -6,7 +6,7 @@ use crate::refute::{file, imported, refute, sources};
 use tempfile::TempDir;
 
 /// Runs, expects exit code 2 and a message with these words, as text and as JSON.
-fn refused(folder: &TempDir, arguments: &[&str], words: &[&str]) {
+pub(crate) fn refused(folder: &TempDir, arguments: &[&str], words: &[&str]) {
     let run = refute(folder.path(), arguments).ended(2);
     assert_eq!(run.stdout, "", "{arguments:?}");
     assert!(run.stderr.starts_with("error: "), "{}", run.stderr);

@@ -5,6 +5,7 @@ mod anvil;
 mod bad_input;
 mod commands;
 mod disputes;
+mod exported;
 mod refute;
 mod rollup;
 mod services;

@@ -81,8 +81,9 @@ impl<'a> Reader<'a> {
 
     /// Where the end record is: the last one that the file's end agrees with.
     fn end(&self) -> Result<usize, String> {
-        let none =
-            || "it is no zip archive, which a .pt2 file is; name what torch.export.save wrote".to_string();
+        let none = || {
+            "it is no whole zip archive, which a .pt2 file is; name what torch.export.save wrote".to_string()
+        };
         let last = self.file.len().checked_sub(END_BYTES).ok_or_else(none)?;
         let first = last.saturating_sub(COMMENT_MAX);
         (first..=last)

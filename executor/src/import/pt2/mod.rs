@@ -34,6 +34,8 @@ use translate::{Input, NUMBERS, Translator};
 use view::View;
 
 const MODEL: &str = "models/model.json";
+/// Where the other formats of PyTorch have their objects.
+const PICKLE: &str = "data.pkl";
 /// Bytes of the graph as JSON: a layer takes about 40,000.
 const MODEL_BYTES_MAX: usize = 16 << 20;
 
@@ -73,6 +75,11 @@ fn read(path: &Path, bytes: &Bytes) -> Result<Read, ImportError> {
     let range = archive.range(MODEL).ok_or_else(|| {
         let found: Vec<&str> = archive.names().filter(|name| name.starts_with("models/")).take(4).collect();
         match found.as_slice() {
+            [] if archive.names().any(|name| name == PICKLE) => wrong(
+                "it is a pickle of torch.save or torch.jit.save, which is never read; export the model with \
+                 torch.export.export and save it with torch.export.save"
+                    .into(),
+            ),
             [] => wrong(format!("it holds no {MODEL}; save the program with torch.export.save")),
             found => wrong(format!("it holds {found:?} instead of one program at {MODEL}")),
         }
