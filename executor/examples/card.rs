@@ -74,11 +74,12 @@ fn bench(folder: &Path, device: Device, prompt: usize, tokens: usize) -> Result<
                 (0..batch).map(|i| tiny::tokens(i as u64, prompt, vocabulary)).collect();
             let last = prompt as u32 - 1;
             let start = Instant::now();
-            let mut next = Vec::new();
-            for (sequence, tokens) in sequences.iter().zip(&prompts) {
-                let feed = Feed { sequence: *sequence, tokens, outputs_from: last };
-                next.extend(engine.step(&[feed], None)?.concat());
-            }
+            let feeds: Vec<Feed<'_>> = sequences
+                .iter()
+                .zip(&prompts)
+                .map(|(sequence, tokens)| Feed { sequence: *sequence, tokens, outputs_from: last })
+                .collect();
+            let mut next = engine.step(&feeds, None)?.concat();
             let prefill = start.elapsed().as_secs_f64();
             let start = Instant::now();
             for _ in 0..tokens {

@@ -17,8 +17,12 @@ use crate::model::Model;
 use crate::program::{NodeId, Program, Width};
 use crate::torch::failed;
 
-/// Most positions that go through all nodes together: their scores of all heads are held at once.
-const BLOCK_ROWS: usize = 256;
+/// Most positions that go through all nodes together: their scores of all heads are held at once. A card wants large products
+/// and has the memory; a processor's caches are small.
+fn block_rows(device: Device) -> usize {
+    if device.is_cuda() { 1024 } else { 256 }
+}
+
 /// Positions that a cache has room for at first.
 const ROOM: usize = 64;
 
@@ -163,7 +167,7 @@ impl Engine for TensorEngine {
         self.grow(feeds)?;
         let causal = self.model.program().is_causal();
         let mut emissions = vec![Vec::new(); feeds.len()];
-        for parts in blocks(&self.sequences, feeds, causal) {
+        for parts in blocks(&self.sequences, feeds, causal, block_rows(self.device)) {
             for (feed, emission) in self.run(&parts, &mut tap)? {
                 emissions[feed].push(emission);
             }
@@ -181,10 +185,15 @@ impl Engine for TensorEngine {
     }
 }
 
-/// Cuts feeds into blocks of not too many positions. Where positions see later ones a feed stays whole.
-fn blocks<'a>(sequences: &BTreeMap<usize, Sequence>, feeds: &[Feed<'a>], causal: bool) -> Vec<Vec<Part<'a>>> {
+/// Cuts feeds into blocks of `rows` positions. Where positions see later ones a feed stays whole.
+fn blocks<'a>(
+    sequences: &BTreeMap<usize, Sequence>,
+    feeds: &[Feed<'a>],
+    causal: bool,
+    rows: usize,
+) -> Vec<Vec<Part<'a>>> {
     let mut blocks: Vec<Vec<Part<'a>>> = vec![Vec::new()];
-    let mut room = BLOCK_ROWS;
+    let mut room = rows;
     for (i, feed) in feeds.iter().enumerate() {
         let Some(sequence) = sequences.get(&feed.sequence.0) else { continue };
         let (mut first, mut rest) = (sequence.length, feed.tokens);
@@ -192,7 +201,7 @@ fn blocks<'a>(sequences: &BTreeMap<usize, Sequence>, feeds: &[Feed<'a>], causal:
         while !rest.is_empty() {
             if room == 0 || !causal && rest.len() > room {
                 blocks.push(Vec::new());
-                room = BLOCK_ROWS;
+                room = rows;
             }
             let count = if causal { rest.len().min(room) } else { rest.len() };
             let (tokens, later) = rest.split_at(count);
