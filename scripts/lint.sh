@@ -27,7 +27,8 @@ if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh docker/*.sh be
 cargo fmt --all --check
 scripts/contracts.sh forge fmt --check
 if [ "$TORCH" != 0 ]; then scripts/libtorch.sh; fi
-cargo clippy --locked --workspace "${FEATURES[@]}" --all-targets -- -D warnings
-RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace "${FEATURES[@]}" --no-deps --quiet
+# In the tests' profile: what C and C++ the dependencies bring is compiled once for both.
+cargo clippy --locked --profile test --workspace "${FEATURES[@]}" --all-targets -- -D warnings
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --profile test --workspace "${FEATURES[@]}" --no-deps --quiet
 deny
 say "lint is clean"

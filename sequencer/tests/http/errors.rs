@@ -67,7 +67,7 @@ async fn what_is_wrong_with_a_body_is_named() {
         shape(status, &answer, expected, param, code);
     }
     for (url, field, model) in [("completions", "prompt", "echo"), ("embeddings", "input", "echo-vector")] {
-        let body = json!({"model": model, field: "x".repeat(8192)});
+        let body = json!({"model": model, field: "x".repeat(8193)});
         let (status, answer) = server.post(&format!("/v1/{url}"), Some(&key), &body).await;
         shape(status, &answer, 400, json!(field), "context_length_exceeded");
     }
