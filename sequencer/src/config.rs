@@ -40,6 +40,8 @@ pub struct Config {
     pub password_file: Option<PathBuf>,
     /// What is served.
     pub models: Vec<ModelConfig>,
+    /// Who computes: `native`, `torch` or `reference`; every one gives the same bits.
+    pub backend: Backend,
     /// Accounts that exist without a deposit, as long as nothing is posted.
     pub accounts: Vec<AccountConfig>,
     /// Jobs of a model that run together.
@@ -119,9 +121,8 @@ pub struct ModelConfig {
     pub price_out: u64,
     /// Threads of its engine; all processors if it is not given.
     pub threads: Option<usize>,
-    /// Who computes: `native`, `torch` or `reference`; every one gives the same bits.
-    #[serde(default)]
-    pub backend: Backend,
+    /// Who computes this one.
+    pub backend: Option<Backend>,
 }
 
 /// An account.
@@ -148,6 +149,7 @@ impl Default for Config {
             keystore: None,
             password_file: None,
             models: Vec::new(),
+            backend: Backend::default(),
             accounts: Vec::new(),
             sequences: limits.sequences,
             sequences_per_account: limits.per_agent,

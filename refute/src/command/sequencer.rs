@@ -37,9 +37,9 @@ pub(crate) struct Arguments {
     #[arg(long = "model", value_name = "[NAME=]DIR")]
     #[serde(skip)]
     models: Vec<String>,
-    /// Who computes, for every model: native, torch (torch:cuda:0) or reference [default: native]
+    /// Who computes: native, torch (torch:cuda:0) or reference [default: native]
     #[arg(long)]
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     backend: Option<Backend>,
     /// Where to listen [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
@@ -150,9 +150,6 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Config> {
     if config.models.is_empty() && config.dev {
         config.models = vec![model("echo"), model("echo-vector")];
     }
-    if let Some(backend) = arguments.backend {
-        config.models.iter_mut().for_each(|model| model.backend = backend);
-    }
     if config.models.is_empty() {
         let message = "no model is served: name one with --model DIR (`refute model import` makes one)";
         return Err(StartError::Config(message.into()).into());
@@ -171,6 +168,6 @@ fn model(text: &str) -> sequencer::config::ModelConfig {
         price_in: 1,
         price_out: 2,
         threads: None,
-        backend: Default::default(),
+        backend: None,
     }
 }

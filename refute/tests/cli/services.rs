@@ -21,6 +21,7 @@ fn flags_go_over_the_environment_over_the_file_over_defaults() {
         .current_dir(folder.path())
         .env("REFUTE_SEQUENCER_LISTEN", "127.0.0.1:2")
         .env("REFUTE_SEQUENCER_STORE", "sqlite:environment")
+        .env("REFUTE_SEQUENCER_BACKEND", "torch:cuda:1")
         .output()
         .unwrap();
     let settings: Value = serde_json::from_slice(&run.stdout).unwrap();
@@ -28,6 +29,7 @@ fn flags_go_over_the_environment_over_the_file_over_defaults() {
     assert_eq!(settings["store"], "sqlite:environment");
     assert_eq!((&settings["epoch"], &settings["chain_id"]), (&7.into(), &31_337.into()));
     assert_eq!(settings["models"][0]["path"], "echo");
+    assert_eq!(settings["backend"], "torch:cuda:1");
 }
 
 #[test]
@@ -45,6 +47,7 @@ fn settings_that_cannot_be_used() {
     refused(&["--config", "none.toml"], "none.toml");
     refused(&["--config", "typo.toml", "--dev"], "lisen");
     refused(&["--dev", "--listen", "0.0.0.0:0"], "127.0.0.1");
+    refused(&["--dev", "--backend", "abacus"], "native, reference, torch");
     refused(&["--dev", "--listen", "127.0.0.1:0", "--model", "no-such-folder"], "no-such-folder");
 
     let made =

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
+use executor::backend::Backend;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -132,8 +133,9 @@ async fn open_models(config: &Config) -> Result<BTreeMap<String, Arc<Model>>, St
         if name.is_empty() || models.contains_key(&name) {
             return Err(StartError::Config(format!("each model needs a name of its own, not {name:?}")));
         }
-        let (limits, opened) = (config.limits(), name.clone());
-        let opening = tokio::task::spawn_blocking(move || open_model(&opened, &model, limits)).await;
+        let (limits, opened, backend) =
+            (config.limits(), name.clone(), model.backend.unwrap_or(config.backend));
+        let opening = tokio::task::spawn_blocking(move || open_model(&opened, &model, backend, limits)).await;
         let outcome = opening.map_err(|e| StartError::Config(format!("{name}: {e}")))?;
         let opened = outcome.map_err(|source| StartError::Model { name: name.clone(), source })?;
         tracing::info!(name, id = %opened.id, "a model is served");
@@ -145,6 +147,7 @@ async fn open_models(config: &Config) -> Result<BTreeMap<String, Arc<Model>>, St
 fn open_model(
     name: &str,
     model: &ModelConfig,
+    backend: Backend,
     limits: Limits,
 ) -> Result<Arc<Model>, crate::engine::ModelError> {
     let price = Price { input: model.price_in, output: model.price_out };
@@ -153,7 +156,7 @@ fn open_model(
         Some("echo-vector") => Model::echo(name, true, price),
         _ => {
             let all = || std::thread::available_parallelism().map_or(1, usize::from);
-            let machine = (model.backend, model.threads.unwrap_or_else(all));
+            let machine = (backend, model.threads.unwrap_or_else(all));
             Model::open(name, &model.path, machine, limits, price)
         }
     }

@@ -33,7 +33,7 @@ fn config(store: &str) -> Config {
         price_in: 1,
         price_out: 2,
         threads: None,
-        backend: Default::default(),
+        backend: None,
     };
     Config {
         listen: "127.0.0.1:0".parse().unwrap(),

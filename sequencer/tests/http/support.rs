@@ -30,7 +30,7 @@ pub(crate) fn model(name: &str, path: impl Into<PathBuf>) -> ModelConfig {
         price_in: 1,
         price_out: 2,
         threads: None,
-        backend: Default::default(),
+        backend: None,
     }
 }
 

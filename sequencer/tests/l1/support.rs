@@ -109,7 +109,7 @@ impl Rollup {
             price_in: 0,
             price_out: 0,
             threads: None,
-            backend: Default::default(),
+            backend: None,
         };
         Config {
             listen: "127.0.0.1:0".parse().unwrap(),
