@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use executor::backend::{Backend, Device};
 
 use super::devnet::Place;
 use crate::console::Console;
@@ -31,7 +32,9 @@ fn kinds(text: &str) -> Result<Kinds, String> {
 
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
     let cheats = arguments.cheats.concat();
-    let summary = block_on(demo::run(arguments.place.options(0, 0)?, &cheats, console))?;
+    // Proposer and challenger compute in different ways where they can: the bits are the same.
+    let backend = if cfg!(feature = "torch") { Backend::Torch(Device::Cpu) } else { Backend::Native };
+    let summary = block_on(demo::run(arguments.place.options(0, 0, backend)?, &cheats, console))?;
     console.show(&summary.document(), &summary.text())?;
     Ok(ExitCode::SUCCESS)
 }

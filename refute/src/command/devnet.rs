@@ -36,23 +36,25 @@ pub(crate) struct Place {
     #[arg(long = "model", value_name = "NAME=DIR", value_parser = model,
         default_values = ["smollm2=.cache/models/smollm2-135m-w8", "minilm=.cache/models/all-minilm-l6-v2-w8"])]
     models: Vec<(String, PathBuf)>,
-    /// Who computes in the sequencer: native, torch or reference. The challenger is always native
-    #[arg(long, default_value_t)]
-    backend: Backend,
+    /// Who computes in the sequencer: native, torch or reference. The challenger is always native [default: native; of
+    /// the demo torch, where it is built in]
+    #[arg(long)]
+    backend: Option<Backend>,
     /// The program of the L1 node [default: the project's anvil, else the one in the PATH]
     #[arg(long, value_name = "FILE")]
     anvil: Option<PathBuf>,
 }
 
 impl Place {
-    /// With these ports; 0 is any.
-    pub(crate) fn options(&self, port: u16, l1_port: u16) -> anyhow::Result<Options> {
-        self.backend.check().map_err(|e| bad_input(e.to_string()))?;
+    /// With these ports; 0 is any. `backend` computes if none was named.
+    pub(crate) fn options(&self, port: u16, l1_port: u16, backend: Backend) -> anyhow::Result<Options> {
+        let backend = self.backend.unwrap_or(backend);
+        backend.check().map_err(|e| bad_input(e.to_string()))?;
         Ok(Options {
             folder: self.folder.clone(),
             models: self.models.clone(),
             anvil: self.anvil.clone(),
-            backend: self.backend,
+            backend,
             port,
             l1_port,
         })
@@ -67,7 +69,7 @@ fn model(text: &str) -> Result<(String, PathBuf), String> {
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<ExitCode> {
     block_on(async {
         let progress = Progress::spinner("starting");
-        let options = arguments.place.options(arguments.port, arguments.l1_port)?;
+        let options = arguments.place.options(arguments.port, arguments.l1_port, Backend::Native)?;
         let folder = options.folder.clone();
         let mut devnet = Devnet::start(options, |stage| progress.stage(stage)).await?;
         drop(progress);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use alloy::primitives::{B256, I256, U256};
 use anyhow::Context;
 use bindings::l1::Sender;
+use executor::backend::Backend;
 use serde_json::{Value, json};
 
 use crate::command::rollup::{
@@ -30,7 +31,7 @@ const WITHDRAWN: u128 = 1_000_000_000_000_000_000;
 
 /// Plays the tour with the lies of these kinds.
 pub(crate) async fn run(options: Options, kinds: &[Kind], console: &Console) -> anyhow::Result<Summary> {
-    let start = Instant::now();
+    let (start, backend) = (Instant::now(), options.backend);
     let say = |line: &str| {
         if !console.is_json() {
             println!("{line}");
@@ -41,6 +42,10 @@ pub(crate) async fn run(options: Options, kinds: &[Kind], console: &Console) -> 
     for role in Role::ALL {
         names.insert(role.address()?, role.name());
     }
+    say(&format!(
+        " sequencer  computes on {backend}; challenger and defender compute on {}",
+        Backend::Native
+    ));
     let narrator = Narrator::new(&devnet.l1, &devnet.deployment, names).await?;
     let mut tour = Tour { devnet, narrator, say: &say };
     let honest = tour.honest().await?;
@@ -49,7 +54,14 @@ pub(crate) async fn run(options: Options, kinds: &[Kind], console: &Console) -> 
         refuted.push(tour.lie(*kind).await?);
     }
     let (gas, batches) = tour.narrator.posting;
-    Ok(Summary { honest, refuted, posting_gas: gas, batches, seconds: start.elapsed().as_secs_f64() })
+    Ok(Summary {
+        backend,
+        honest,
+        refuted,
+        posting_gas: gas,
+        batches,
+        seconds: start.elapsed().as_secs_f64(),
+    })
 }
 
 struct Tour<'a> {

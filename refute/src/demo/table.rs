@@ -3,6 +3,7 @@
 use alloy::primitives::I256;
 use alloy::primitives::utils::format_ether;
 use clap::ValueEnum;
+use executor::backend::Backend;
 use serde_json::{Value, json};
 
 use super::lies::Kind;
@@ -34,6 +35,8 @@ pub(crate) struct Refuted {
 
 /// All of it.
 pub(crate) struct Summary {
+    /// Who computed in the sequencer.
+    pub(super) backend: Backend,
     pub(super) honest: Honest,
     pub(super) refuted: Vec<Refuted>,
     pub(super) posting_gas: u64,
@@ -51,6 +54,7 @@ impl Summary {
                 "agent_wei": x.agent.to_string()})
         });
         json!({
+            "proposer_backend": self.backend.to_string(), "challenger_backend": Backend::Native.to_string(),
             "honest": {"receipt_seconds": self.honest.receipt, "posted_seconds": self.honest.posted,
                 "final_seconds": self.honest.last, "fee_wei": self.honest.fee},
             "refuted": refuted.collect::<Vec<_>>(),
@@ -64,8 +68,10 @@ impl Summary {
         let h = &self.honest;
         let batches = self.batches.max(1) as u64;
         let mut text = format!(
-            "\nAn honest answer\n  receipt after {:.2} s, posted after {:.1} s, final after {:.1} s; fee {} wei\n  \
+            "\nAn honest answer\n  computed by {}, checked by {}\n  receipt after {:.2} s, posted after {:.1} s, final after {:.1} s; fee {} wei\n  \
              {} batches posted, {} gas each\n",
+            self.backend,
+            Backend::Native,
             h.receipt,
             h.posted,
             h.last,
