@@ -13,4 +13,4 @@ export REFUTE=${CARGO_TARGET_DIR:-target}/debug/refute
 PRECISION=w8 KV=i16 scripts/model.sh smollm2
 PRECISION=w8 KV=i16 scripts/model.sh minilm
 cargo test --locked --workspace "${FEATURES[@]}" --doc --quiet
-cargo nextest run --locked --workspace "${FEATURES[@]}" "$@"
+cargo nextest run --locked --workspace "${FEATURES[@]}" --test-threads $((2 * $(nproc))) "$@"

@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod disputes;
 mod exported;
+mod inbox;
 mod refute;
 mod rollup;
 mod services;

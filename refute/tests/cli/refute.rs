@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use alloy::signers::local::PrivateKeySigner;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -63,4 +64,12 @@ pub(crate) fn file(folder: &TempDir, name: &str, bytes: impl AsRef<[u8]>) -> Pat
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).expect("the file is written");
     path
+}
+
+/// A keystore of a key; its password is in `password`.
+pub(crate) fn keystore(folder: &Path, name: &str, key: &PrivateKeySigner) {
+    std::fs::write(folder.join("password"), "secret\n").expect("the file is written");
+    let mut random = rand::thread_rng();
+    PrivateKeySigner::encrypt_keystore(folder, &mut random, key.to_bytes(), "secret", Some(name))
+        .expect("the keystore is written");
 }

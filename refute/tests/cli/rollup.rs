@@ -3,22 +3,11 @@
 use std::path::Path;
 
 use alloy::primitives::B256;
-use alloy::signers::local::PrivateKeySigner;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::anvil::Anvil;
-use crate::refute::{file, imported, refute};
-
-/// A keystore of an account with ether, and its password.
-fn keystore(folder: &TempDir, anvil: &Anvil) -> PrivateKeySigner {
-    file(folder, "password", "secret\n");
-    let key = anvil.key(0);
-    let mut random = rand::thread_rng();
-    PrivateKeySigner::encrypt_keystore(folder, &mut random, key.to_bytes(), "secret", Some("key.json"))
-        .unwrap();
-    key
-}
+use crate::refute::{file, imported, keystore, refute};
 
 fn with_wallet<'a>(url: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
     let wallet = ["--l1", url, "--keystore", "key.json", "--password-file", "password"];
@@ -29,7 +18,8 @@ fn with_wallet<'a>(url: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
 fn a_rollup_is_deployed_announced_paid_into_and_looked_at() {
     let anvil = Anvil::start(&[]);
     let folder = imported("llama.gguf");
-    let key = keystore(&folder, &anvil);
+    let key = anvil.key(0);
+    keystore(folder.path(), "key.json", &key);
     let run = |arguments: &[&str]| refute(folder.path(), &with_wallet(&anvil.url, arguments));
 
     file(&folder, "parameters.toml", "[games]\nwindow = 55\n[rollup]\nentry_fee = \"123\"\n");
@@ -120,6 +110,12 @@ fn the_demo_ends_well() {
     let arguments =
         ["demo", "--folder", state, "--cheat", "wrong-token", "--cheat", "wrong-ledger", "--json"];
     let told = refute(&root, &arguments).ended(0).json();
+    let proposer = if cfg!(feature = "torch") { "torch:cpu" } else { "native" };
+    assert_eq!(
+        (&told["proposer_backend"], &told["challenger_backend"]),
+        (&proposer.into(), &"native".into()),
+        "{told}"
+    );
     let (token, ledger) = (&told["refuted"][0], &told["refuted"][1]);
     assert_eq!((&token["cheat"], &ledger["cheat"]), (&"wrong-token".into(), &"wrong-ledger".into()));
     assert!(token["rounds"].as_u64().unwrap() >= 3, "{told}");

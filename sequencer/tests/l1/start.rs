@@ -27,6 +27,16 @@ async fn caught_up(rollup: &Rollup, server: &Server) {
     until("L1 is read to its head", async || at()).await;
 }
 
+/// Until everything that is on L1 was posted and is final.
+async fn settled(rollup: &Rollup, server: &Server) {
+    let all = || server.service.posting.report().is_some_and(|at| (at.pending, at.backlog) == (0, 0));
+    until("all is final", async || {
+        rollup.pass(601);
+        all()
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_reads_what_came_after_what_is_final() {
     let rollup = Rollup::new(parameters()).await;
@@ -43,12 +53,7 @@ async fn a_start_reads_what_came_after_what_is_final() {
     }
     rollup.mine(2);
     server.balance(1, 16 * ETHER).await;
-    let settled = || server.service.posting.report().is_some_and(|report| report.pending == 0);
-    until("all is final", async || {
-        rollup.pass(601);
-        settled()
-    })
-    .await;
+    settled(&rollup, &server).await;
     server.wait_for(&old, "final").await;
     assert_eq!(server.service.db.checkpoint().await.unwrap(), None, "its blocks can still be taken back");
     rollup.mine(DEEP);
@@ -100,12 +105,7 @@ async fn what_was_refuted_is_in_no_sum() {
     };
     deposits(0).await;
     server.balance(0, 16 * ETHER).await;
-    let settled = || server.service.posting.report().is_some_and(|report| report.pending == 0);
-    until("all is final", async || {
-        rollup.pass(601);
-        settled()
-    })
-    .await;
+    settled(&rollup, &server).await;
     let api_key = server.make_key(&rollup, 0, 0, 1).await;
     let (request, _) = server.chat(&api_key, "in time").await;
     server.wait_for(&request, "posted").await;
@@ -118,11 +118,7 @@ async fn what_was_refuted_is_in_no_sum() {
     server.wait_for(&request, "posted").await;
     deposits(1).await;
     server.balance(1, 16 * ETHER).await;
-    until("all is final again", async || {
-        rollup.pass(601);
-        settled()
-    })
-    .await;
+    settled(&rollup, &server).await;
     rollup.mine(DEEP);
     let deep = async || server.service.db.checkpoint().await.unwrap().is_some();
     until("it is summed up", deep).await;
