@@ -240,8 +240,13 @@ impl Server {
         answer["status"].as_str().unwrap_or("none").to_owned()
     }
 
+    /// Until a request has got as far as that; what is final was posted.
     pub(crate) async fn wait_for(&self, hash: &str, status: &str) {
-        until(&format!("{hash} is {status}"), async || self.status(hash).await == status).await;
+        let is = async || {
+            let now = self.status(hash).await;
+            now == status || (status == "posted" && now == "final")
+        };
+        until(&format!("{hash} is {status}"), is).await;
     }
 
     pub(crate) async fn proof(&self, hash: &str) -> Results::StepProof {
